@@ -1,0 +1,1 @@
+"""Sources and sinks: the only code that talks to Microsoft Graph or Salesforce."""

@@ -1,0 +1,1 @@
+"""State as folds of the log: pure `evolve` functions and their bindings."""

@@ -1,0 +1,1 @@
+"""Stand-ins for Microsoft Graph and Salesforce that behave as the documentation says, warts included."""

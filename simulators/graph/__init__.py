@@ -1,0 +1,1 @@
+"""A stand-in for Microsoft Graph (calendars, users, places, subscriptions)."""

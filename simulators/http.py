@@ -1,0 +1,105 @@
+"""What a simulated service sees of HTTP: a request in, a response out, no sockets.
+
+The two services are plain synchronous objects (`Service`): the network edge in `simulators.server`, the seeded
+simulation and the tests all drive the same object, so what a third-party client meets over TCP is what the
+simulation meets in one thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request. `target` is path plus query as sent (still percent-encoded); header names are lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    base_url: str = "http://localhost"
+    """Scheme, host and port under which the client reached the service, for links in answers."""
+
+    @property
+    def path(self) -> str:
+        """The path with percent-encoding removed. Ids that hold an encoded slash need `raw_path`."""
+        return unquote(urlsplit(self.target).path)
+
+    @property
+    def raw_path(self) -> str:
+        """The path as sent."""
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Query options; the last of a repeated name wins, blank values are kept."""
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    def header(self, name: str, default: str = "") -> str:
+        """One header by case-insensitive name."""
+        return self.headers.get(name.lower(), default)
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError when it is not."""
+        return json.loads(self.body or b"null")
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @classmethod
+    def of_json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
+        """An answer whose body is `value` as JSON in UTF-8."""
+        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return cls(status, {"content-type": "application/json; charset=utf-8", **(headers or {})}, body)
+
+    @classmethod
+    def of_text(cls, status: int, text: str) -> Response:
+        """A plain-text answer."""
+        return cls(status, {"content-type": "text/plain; charset=utf-8"}, text.encode())
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body or b"null")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A request that the service itself wants to send (a webhook call), and what it is about.
+
+    The edge sends it and reports the answer with `Service.delivered(delivery_id, response)`;
+    `None` stands for no answer within the deadline.
+    """
+
+    delivery_id: str
+    url: str
+    method: str = "POST"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    timeout_s: float = 3.0
+
+
+class Service(Protocol):
+    """A simulated service: synchronous, single-threaded, in memory."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request. Never raises: an inner fault is answered as the real service would (500)."""
+
+    def due_deliveries(self) -> Sequence[Delivery]:
+        """Webhook calls due by the service's clock and not handed out yet."""
+
+    def delivered(self, delivery_id: str, response: Response | None) -> None:
+        """Report the answer to a webhook call."""
+
+    def reset(self) -> None:
+        """Back to the seed it was built with: data, counters, faults, clock offset."""

@@ -1,0 +1,1 @@
+"""Decisions as pure functions, and the thin Faust edge that runs them."""
