@@ -1,0 +1,146 @@
+"""Bytes <-> frozen values: Avro single-object encoding (C3 01, fingerprint, body), schemas from this package.
+
+The `.avsc` files are the truth. A record names its schema by fingerprint, so records written under any released
+schema stay readable; an unknown fingerprint is an error, never a guess. `Framing` is the seam for other frames.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import typing
+from datetime import date, datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Protocol, TypeVar
+
+import cattrs
+import fastavro
+from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
+
+from schemas.changes import Change, Wakeup
+from schemas.commands import Command, Decision, Outcome
+from schemas.directory import DirectoryEntry
+from schemas.errors import UnreadableRecord
+from schemas.journal import JournalEntry, OperatorActed, OperatorAction, OutcomeKnown, Seen, SettingsChanged
+from schemas.settings import Settings
+from schemas.state import PairState
+
+T = TypeVar("T")
+
+RECORDS: Final[tuple[type, ...]] = (
+    Change, Wakeup, Command, Outcome, Decision, DirectoryEntry, JournalEntry, OperatorAction, Settings, PairState,
+)  # fmt: skip
+NAMESPACE: Final = "concord"
+MARKER: Final = b"\xc3\x01"
+_UNION: Final = Seen | OutcomeKnown | SettingsChanged | OperatorActed
+_MEMBERS: Final[dict[str, type]] = {kind.__name__: kind for kind in typing.get_args(_UNION)}
+
+
+class Framing(Protocol):
+    """How a body and its writer schema travel together."""
+
+    def frame(self, kind: type, body: bytes) -> bytes:
+        """The bytes that go on the topic."""
+
+    def unframe(self, raw: bytes) -> tuple[Any, bytes]:
+        """Writer schema (parsed) and body. Raises UnreadableRecord."""
+
+
+def _converter() -> cattrs.Converter:
+    """Dataclasses to the dicts that fastavro reads and writes; times and dates pass through as they are."""
+    converter = cattrs.Converter(prefer_attrib_converters=False)
+    for passed in (datetime, date):
+        converter.register_unstructure_hook(passed, lambda value: value)
+        converter.register_structure_hook(passed, lambda value, _: value)
+    converter.register_unstructure_hook_func(
+        lambda kind: kind == _UNION, lambda value: (f"{NAMESPACE}.{type(value).__name__}", converter.unstructure(value))
+    )
+    converter.register_structure_hook_func(
+        lambda kind: kind == _UNION, lambda value, _: converter.structure(value[1], _MEMBERS[value[0].split(".")[-1]])
+    )
+    return converter
+
+
+_CONVERTER: Final = _converter()
+
+
+@cache
+def load_schema(name: str) -> Any:
+    """The parsed current schema of one record, its nested records resolved from their own files."""
+    return fastavro.schema.load_schema(str(files("schemas") / "avro" / f"{NAMESPACE}.{name}.avsc"))
+
+
+def schema_fingerprint(schema: Any) -> bytes:
+    """CRC-64-AVRO of the parsing canonical form, 8 bytes little-endian, as single-object encoding wants it."""
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+@cache
+def _current(name: str) -> tuple[Any, bytes]:
+    schema = load_schema(name)
+    return schema, MARKER + schema_fingerprint(schema)
+
+
+@cache
+def _writers() -> dict[bytes, Any]:
+    """Every schema a record may have been written under, by fingerprint: the current ones and all released ones."""
+    known = {_current(kind.__name__)[1]: _current(kind.__name__)[0] for kind in RECORDS}
+    for path in (files("schemas") / "avro" / "released").iterdir():
+        if path.name.endswith(".avsc"):
+            schema = parse_schema(json.loads(path.read_text(encoding="utf-8")))
+            known.setdefault(MARKER + schema_fingerprint(schema), schema)
+    return known
+
+
+class SingleObject:
+    """Avro single-object encoding: the writer's fingerprint in each record, schemas from the package."""
+
+    def frame(self, kind: type, body: bytes) -> bytes:
+        """Marker, fingerprint, body."""
+        return _current(kind.__name__)[1] + body
+
+    def unframe(self, raw: bytes) -> tuple[Any, bytes]:
+        """Writer schema by fingerprint, and the rest."""
+        if raw[:2] != MARKER or len(raw) < 10:
+            raise UnreadableRecord("The record does not begin with an Avro single-object header.")
+        schema = _writers().get(raw[:10])
+        if schema is None:
+            raise UnreadableRecord(
+                f"No known schema has the fingerprint {raw[2:10].hex()}.",
+                "Upgrade this worker, or retry the record from quarantine with a version that knows it.",
+            )
+        return schema, raw[10:]
+
+
+_FRAMING: Framing = SingleObject()
+
+
+def encode(value: Any) -> bytes:
+    """A record as bytes. `value` is one of RECORDS. Raises AssertionError when it does not fit its schema."""
+    kind = type(value)
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, _current(kind.__name__)[0], _CONVERTER.unstructure(value))
+    return _FRAMING.frame(kind, out.getvalue())
+
+
+def decode(kind: type[T], raw: bytes | None) -> T:
+    """Bytes as a record of this kind. Raises UnreadableRecord for anything that is not one."""
+    if not raw:
+        raise UnreadableRecord("The record is empty.")
+    writer, body = _FRAMING.unframe(raw)
+    reader = _current(kind.__name__)[0]
+    if writer["name"].split(".")[-1] != kind.__name__:
+        raise UnreadableRecord(f"A {writer['name']} stands where a {kind.__name__} belongs.")
+    buffer = io.BytesIO(body)
+    try:
+        data = fastavro.schemaless_reader(
+            buffer, writer, reader, return_record_name=True, return_record_name_override=True
+        )
+        value = _CONVERTER.structure(data, kind)
+    except (EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, StopIteration,
+            cattrs.BaseValidationError, fastavro.schema.SchemaParseException, UnicodeDecodeError) as error:  # fmt: skip
+        raise UnreadableRecord(f"The body is not a {kind.__name__}: {type(error).__name__}.") from error
+    if buffer.read(1):
+        raise UnreadableRecord(f"Bytes are left over after the {kind.__name__}.")
+    return value

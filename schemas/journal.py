@@ -1,0 +1,85 @@
+"""The journal: one ordered history per pair. Everything that decisions are made from is one of these entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from schemas.changes import Item, Side
+from schemas.commands import Outcome
+from schemas.settings import Settings
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where an input stood."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @property
+    def lane(self) -> str:
+        """Topic and partition: offsets grow within one lane."""
+        return f"{self.topic}/{self.partition}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An item as read on one side, or None for its confirmed removal, in which case `id` and `mailbox` name it."""
+
+    side: Side
+    id: str
+    mailbox: str = ""
+    item: Item | None = None
+    origin: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class OutcomeKnown:
+    """A sink said what became of a command."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class SettingsChanged:
+    """The firm's settings from here on; written to every partition."""
+
+    settings: Settings
+
+
+class OperatorVerb(StrEnum):
+    """What an operator asked for."""
+
+    RETRY = "retry"
+
+
+@dataclass(frozen=True)
+class OperatorActed:
+    """An operator's action on one pair."""
+
+    verb: OperatorVerb
+    by: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class OperatorAction:
+    """One record of `operator.actions`: the action and the pair it is about."""
+
+    pair_key: str
+    at: datetime
+    action: OperatorActed
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One fact about one pair. `observed_at` is "now" for the decision; `source` is where the input stood."""
+
+    pair_key: str
+    observed_at: datetime
+    source: Position
+    what: Seen | OutcomeKnown | SettingsChanged | OperatorActed

@@ -1,0 +1,205 @@
+"""The firm's settings as one numbered document, and the only way to make the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from schemas.errors import ConfigError
+
+
+class Direction(StrEnum):
+    """Which way changes flow."""
+
+    MICROSOFT_TO_PRACTIFI = "microsoft_to_practifi"
+    PRACTIFI_TO_MICROSOFT = "practifi_to_microsoft"
+    TWO_WAY = "two_way"
+
+    @property
+    def is_inbound(self) -> bool:
+        """Whether Microsoft 365 changes are written to Practifi."""
+        return self is not Direction.PRACTIFI_TO_MICROSOFT
+
+    @property
+    def is_outbound(self) -> bool:
+        """Whether Practifi changes are written to Microsoft 365."""
+        return self is not Direction.MICROSOFT_TO_PRACTIFI
+
+
+class ConflictScope(StrEnum):
+    """What Microsoft wins when both sides changed: the field groups that both changed, or the whole event."""
+
+    FIELD = "field"
+    RECORD = "record"
+
+
+class ShowAsList(StrEnum):
+    """Which Show Time As values the org has: Practifi's five, or the three of standard Salesforce."""
+
+    EXTENDED = "extended"
+    STANDARD = "standard"
+
+
+@dataclass(frozen=True)
+class UserSetting:
+    """One user: the Graph mailbox (user id), its address, and the Salesforce user. Events made in Salesforce before
+    `outbound_since` go out only when edited after it (rule 7.5)."""
+
+    mailbox: str
+    address: str
+    salesforce_id: str
+    name: str = ""
+    is_enabled: bool = False
+    outbound_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a decision depends on beside the pair itself. `number` grows by one with each change."""
+
+    number: int = 0
+    changed_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    changed_by: str = ""
+    direction: Direction = Direction.MICROSOFT_TO_PRACTIFI
+    sync_internal_events: bool = False
+    sync_private_events: bool = False
+    sync_unmatched_events: bool = False
+    send_invitations: bool = False
+    delete_from_microsoft: bool = False
+    delete_from_practifi: bool = False
+    commencement_date: date | None = None
+    inbound_years: int = 10
+    outbound_months: int = 24
+    conflict_scope: ConflictScope = ConflictScope.FIELD
+    show_as_list: ShowAsList = ShowAsList.EXTENDED
+    licences: int = 0
+    users: tuple[UserSetting, ...] = ()
+
+    def user_of_mailbox(self, mailbox: str) -> UserSetting | None:
+        """The user whose mailbox this is, enabled or not."""
+        return next((user for user in self.users if user.mailbox == mailbox), None)
+
+    def user_of_record(self, salesforce_id: str) -> UserSetting | None:
+        """The user with this Salesforce user id, enabled or not."""
+        return next((user for user in self.users if user.salesforce_id == salesforce_id), None)
+
+    def is_mailbox_enabled(self, mailbox: str) -> bool:
+        """Whether events of this mailbox take part."""
+        user = self.user_of_mailbox(mailbox)
+        return user is not None and user.is_enabled
+
+
+# Name on the command line -> how its text is read. The one list of settings an administrator can change.
+_BOOLEANS: Final = {"on": True, "off": False, "yes": True, "no": False, "true": True, "false": False}
+
+
+def _read_bool(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError("use on or off")
+    return _BOOLEANS[text.lower()]
+
+
+def _read_between(low: int, high: int) -> Any:
+    def read(text: str) -> int:
+        if not text.isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"use a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def _read_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("use a date as YYYY-MM-DD") from None
+
+
+def _read_choice(kind: type[StrEnum]) -> Any:
+    def read(text: str) -> StrEnum:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError("use one of: " + ", ".join(kind)) from None
+
+    return read
+
+
+READERS: Final[dict[str, Any]] = {
+    "direction": _read_choice(Direction),
+    "sync_internal_events": _read_bool,
+    "sync_private_events": _read_bool,
+    "sync_unmatched_events": _read_bool,
+    "send_invitations": _read_bool,
+    "delete_from_microsoft": _read_bool,
+    "delete_from_practifi": _read_bool,
+    "commencement_date": _read_date,
+    "inbound_years": _read_between(0, 50),
+    "outbound_months": _read_between(0, 120),
+    "conflict_scope": _read_choice(ConflictScope),
+    "show_as_list": _read_choice(ShowAsList),
+    "licences": _read_between(0, 1_000_000),
+}
+
+
+def change_settings(current: Settings, updates: dict[str, str], *, by: str, now: datetime) -> Settings:
+    """The next document, with `updates` (name -> text) applied: all of them or none.
+
+    Raises ConfigError that lists every unknown name and bad value. Pure.
+    """
+    problems, values = [], {}
+    for name, text in updates.items():
+        reader = READERS.get(name)
+        if reader is None:
+            problems.append(f"unknown setting {name!r} (known: {', '.join(READERS)})")
+            continue
+        try:
+            values[name] = reader(text)
+        except ValueError as error:
+            problems.append(f"{name}={text!r}: {error}")
+    if isinstance(values.get("commencement_date"), date) and values["commencement_date"] > now.date():
+        problems.append("commencement_date lies in the future")
+    if problems:
+        raise ConfigError(problems, "Nothing was changed.")
+    return _stamped(current, replace(current, **values), by=by, now=now)
+
+
+def change_users(current: Settings, users: list[UserSetting], *, by: str, now: datetime) -> Settings:
+    """The next document, with these users added or replaced (by mailbox). Raises ConfigError. Pure."""
+    merged = {user.mailbox: user for user in current.users} | {user.mailbox: user for user in users}
+    after = replace(current, users=tuple(merged[mailbox] for mailbox in sorted(merged)))
+    problems = [
+        f"{user.address}: no Salesforce user has this address"
+        for user in after.users
+        if user.is_enabled and not user.salesforce_id
+    ]
+    enabled = sum(user.is_enabled for user in after.users)
+    if after.licences and enabled > after.licences:
+        problems.append(f"{enabled} users would be enabled, but only {after.licences} are licensed")
+    if problems:
+        raise ConfigError(problems, "Nothing was changed.")
+    return _stamped(current, after, by=by, now=now)
+
+
+def _stamped(before: Settings, after: Settings, *, by: str, now: datetime) -> Settings:
+    """Number the document; start each user's outbound time when outbound begins for them (rule 7.5)."""
+    users = []
+    for user in after.users:
+        old = before.user_of_mailbox(user.mailbox)
+        was_outbound = old is not None and old.is_enabled and before.direction.is_outbound
+        is_outbound = user.is_enabled and after.direction.is_outbound
+        since = old.outbound_since if old is not None and was_outbound else None
+        users.append(replace(user, outbound_since=(since or now) if is_outbound else None))
+    commencement = after.commencement_date
+    if commencement is None and any(user.is_enabled for user in after.users):
+        commencement = (now - timedelta(days=183)).date()
+    return replace(
+        after,
+        number=before.number + 1,
+        changed_at=now,
+        changed_by=by,
+        commencement_date=commencement,
+        users=tuple(users),
+    )

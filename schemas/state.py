@@ -1,0 +1,59 @@
+"""The state of one pair, as `projections.sync_state.evolve` folds it from the journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from schemas.calendar import CalendarEvent
+from schemas.changes import Item
+from schemas.commands import Command
+
+
+class Status(StrEnum):
+    """What the pair's Salesforce record shows as Microsoft 365 Sync Status (labels in `streams.mapping`)."""
+
+    NOT_SYNCED = "not_synced"
+    PENDING = "pending"
+    SYNCED = "synced"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class SideState:
+    """One side of a pair.
+
+    `item` is what was last seen of the living item; `base` is what this side held when the two last agreed.
+    `is_deleted`: the item existed and its deletion is confirmed. `is_echo`: `item` came from our own write's answer.
+    `pending` is the one command under way. `refused` is the digest of a write the service refused; the same write
+    is not tried again until something changes or an operator asks. `generation` counts creates.
+    `copies` are the same meeting in other mailboxes (Graph only).
+    """
+
+    item: Item | None = None
+    base: CalendarEvent | None = None
+    is_deleted: bool = False
+    is_echo: bool = False
+    pending: Command | None = None
+    refused: str = ""
+    generation: int = 0
+    copies: tuple[Item, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairState:
+    """Everything known of one pair.
+
+    `offset` is the last journal offset folded (-1: none); `lanes` the last input offset folded per input lane;
+    `revision` counts commands. A detached pair lost one side under a policy that keeps the other: it stays as it is.
+    """
+
+    pair_key: str
+    offset: int = -1
+    revision: int = 0
+    graph: SideState = SideState()
+    salesforce: SideState = SideState()
+    status: Status = Status.NOT_SYNCED
+    reason: str = ""
+    is_detached: bool = False
+    lanes: dict[str, int] = field(default_factory=dict)
