@@ -1,0 +1,50 @@
+"""Where a source stands: kept in the source's own table, written only after what was read is on the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class DeltaWindow:
+    """One calendarView/delta window and the link that continues it ("" = not read yet). Start inclusive, end exclusive."""
+
+    start_utc: datetime
+    end_utc: datetime
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class GraphCursor:
+    """Where the reading of one mailbox stands.
+
+    `wanted` is the fingerprint of the settings that decide what is read; when it differs from the present one, the
+    whole range is read again. `subscription_id` and `subscription_expires` belong to the mailbox's change
+    notifications ("" / None without one).
+    """
+
+    mailbox: str
+    windows: tuple[DeltaWindow, ...] = ()
+    wanted: str = ""
+    read_at: datetime | None = None
+    subscription_id: str = ""
+    subscription_expires: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SalesforceCursor:
+    """Where the polling of one object stands.
+
+    `since` is the highest SystemModstamp read (None = nothing yet, read everything); the next read starts an overlap
+    earlier, because a long transaction commits late under an old stamp. `recent` maps record id -> digest of what
+    was sent for stamps inside the overlap, so that the overlap is not sent twice. `deleted_since` is where the
+    deletion log was read up to.
+    """
+
+    name: str
+    since: datetime | None = None
+    deleted_since: datetime | None = None
+    recent: dict[str, str] = field(default_factory=dict)
+    wanted: str = ""
+    read_at: datetime | None = None
