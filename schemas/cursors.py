@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class DeltaWindow:
-    """One calendarView/delta window and the link that continues it ("" = not read yet). Start inclusive, end exclusive."""
+    """One calendarView/delta window, start inclusive, end exclusive; `link` continues it ("" = not read yet)."""
 
     start_utc: datetime
     end_utc: datetime
