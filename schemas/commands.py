@@ -38,10 +38,10 @@ class PredictedMail:
 class Command:
     """One write on one side of a pair. The same `command_id` always means the same effect.
 
-    `fields` names the field groups to write (see `streams.mapping.GROUPS`); `content` is what the item shall hold
-    (None for a delete); `basis` what it held when this was decided (None for a create); `source` what the other
-    side held then. `version` is the version that `basis` was read at. `generation` counts the creates of this pair
-    on this side.
+    `fields` names the field groups to write (see `schemas.groups`); `content` is what the item shall hold (None for a
+    delete); `basis` what it held when this was decided (None for a create), read at `version`. Once applied, the other
+    side's base becomes `source`, and this side's base `target` or, without one, what the service then holds; without
+    `source` nothing was carried across and no base moves. `generation` counts the creates of this pair on this side.
     """
 
     command_id: str
@@ -58,6 +58,7 @@ class Command:
     content: CalendarEvent | None = None
     basis: CalendarEvent | None = None
     source: CalendarEvent | None = None
+    target: CalendarEvent | None = None
     mails: tuple[PredictedMail, ...] = ()
     reason: str = ""
 

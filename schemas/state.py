@@ -25,8 +25,9 @@ class SideState:
 
     `item` is what was last seen of the living item; `base` is what this side held when the two last agreed.
     `is_deleted`: the item existed and its deletion is confirmed. `is_echo`: `item` came from our own write's answer.
-    `pending` is the one command under way. `refused` is the digest of a write the service refused; the same write
-    is not tried again until something changes or an operator asks. `generation` counts creates.
+    `pending` is the one command under way. `refused` is the digest of a write that the service refused, with its own
+    word for it; the same write is not tried again until something changes or an operator asks. `generation` counts
+    creates.
     `copies` are the same meeting in other mailboxes (Graph only).
     """
 
@@ -36,6 +37,7 @@ class SideState:
     is_echo: bool = False
     pending: Command | None = None
     refused: str = ""
+    refused_code: str = ""
     generation: int = 0
     copies: tuple[Item, ...] = ()
 
@@ -45,7 +47,8 @@ class PairState:
     """Everything known of one pair.
 
     `offset` is the last journal offset folded (-1: none); `lanes` the last input offset folded per input lane;
-    `revision` counts commands. A detached pair lost one side under a policy that keeps the other: it stays as it is.
+    `revision` counts commands; `strays` are items that carry this pair's mark but are events of their own, with the
+    key they went to. A detached pair lost one side under a policy that keeps the other: it stays as it is.
     """
 
     pair_key: str
@@ -57,3 +60,4 @@ class PairState:
     reason: str = ""
     is_detached: bool = False
     lanes: dict[str, int] = field(default_factory=dict)
+    strays: dict[str, str] = field(default_factory=dict)

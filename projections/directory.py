@@ -1,0 +1,73 @@
+"""Who is who, as a fold of `directory.changes`: addresses to records, records to addresses, addresses to mailboxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.directory import AddressClass, DirectoryEntry, EntryKind
+
+_PREFERENCE: Final = {kind: rank for rank, kind in enumerate(AddressClass)}
+
+
+@dataclass
+class Directory:
+    """The firm's people and mailboxes. `put` folds one record of the topic; `remove` its tombstone."""
+
+    entries: dict[str, DirectoryEntry] = field(default_factory=dict)
+    _by_address: dict[str, dict[str, DirectoryEntry]] = field(default_factory=dict)
+    _by_record: dict[str, dict[str, DirectoryEntry]] = field(default_factory=dict)
+    _mailboxes: dict[str, str] = field(default_factory=dict)
+
+    def put(self, key: str, entry: DirectoryEntry) -> None:
+        """Add or replace one fact."""
+        self.remove(key)
+        self.entries[key] = entry
+        if entry.kind is EntryKind.ADDRESS:
+            self._by_address.setdefault(normal(entry.address), {})[key] = entry
+            self._by_record.setdefault(entry.id, {})[key] = entry
+        elif entry.kind is EntryKind.MAILBOX:
+            for address in (entry.address, *entry.aliases):
+                self._mailboxes[normal(address)] = entry.id
+
+    def remove(self, key: str) -> None:
+        """Forget one fact."""
+        entry = self.entries.pop(key, None)
+        if entry is None:
+            return
+        if entry.kind is EntryKind.ADDRESS:
+            self._by_address.get(normal(entry.address), {}).pop(key, None)
+            self._by_record.get(entry.id, {}).pop(key, None)
+        elif entry.kind is EntryKind.MAILBOX:
+            for address in (entry.address, *entry.aliases):
+                if self._mailboxes.get(normal(address)) == entry.id:
+                    del self._mailboxes[normal(address)]
+
+    def record_for(self, address: str) -> DirectoryEntry | None:
+        """The record an address means (rule 7.10): User before Email before Alternative Email before custom fields;
+        within a class the oldest record id."""
+        found = [entry for entry in self._by_address.get(normal(address), {}).values() if entry.is_active]
+        return min(found, key=lambda entry: (_PREFERENCE[entry.address_class], entry.id), default=None)
+
+    def address_of(self, record_id: str) -> DirectoryEntry | None:
+        """The address a record is invited under: its Email before its alternatives."""
+        found = self._by_record.get(record_id, {}).values()
+        return min(found, key=lambda entry: (_PREFERENCE[entry.address_class], entry.address), default=None)
+
+    def mailbox_for(self, address: str) -> str:
+        """The mailbox of the tenant that an address belongs to, "" when it is outside."""
+        return self._mailboxes.get(normal(address), "")
+
+    def of_kind(self, kind: EntryKind) -> list[DirectoryEntry]:
+        """All facts of one kind, by key."""
+        return [entry for _, entry in sorted(self.entries.items()) if entry.kind is kind]
+
+    @property
+    def complete_sides(self) -> frozenset[str]:
+        """The sides whose directory has been read whole at least once."""
+        return frozenset(entry.id for entry in self.entries.values() if entry.kind is EntryKind.COMPLETE)
+
+
+def normal(address: str) -> str:
+    """Addresses compare case-folded and trimmed."""
+    return address.strip().casefold()

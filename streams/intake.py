@@ -1,0 +1,87 @@
+"""What an input means for the journal: which pair it concerns, and who its people are. The intake stage, pure.
+
+What the directory matched is written into the entry, so a decision never depends on when the directory was read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from projections.directory import Directory
+from projections.sync_state import own_key
+from schemas.calendar import Attendee
+from schemas.changes import Change, Item, Side
+from schemas.commands import Outcome
+from schemas.directory import AddressClass
+from schemas.journal import JournalEntry, OperatorAction, OutcomeKnown, Position, Seen, SettingsChanged
+from schemas.settings import Settings
+
+# The pair key under which settings stand in every journal partition: no pair has it.
+SETTINGS_KEY: Final = "!settings"
+
+
+def pair_key_of(change: Change, known: str | None) -> str | None:
+    """The pair a change belongs to; `known` is what the id was filed under when it was first seen.
+
+    A known id keeps its key whatever its marks say now. None: a removal of something never seen, which is nobody's.
+    """
+    if known:
+        return known
+    if change.item is None:
+        return None
+    return change.item.sync_key or own_key(change.item)
+
+
+def entry_of_change(change: Change, key: str, directory: Directory, source: Position) -> JournalEntry:
+    """The journal entry for what a source saw."""
+    item = None if change.item is None else identified(change.item, directory)
+    seen = Seen(change.side, change.id, change.mailbox, item, change.origin, change.cause)
+    return JournalEntry(key, change.observed_at, source, seen)
+
+
+def entry_of_outcome(outcome: Outcome, directory: Directory, source: Position) -> JournalEntry:
+    """The journal entry for what became of a command."""
+    if outcome.item is not None:
+        outcome = replace(outcome, item=identified(outcome.item, directory))
+    return JournalEntry(outcome.pair_key, outcome.at, source, OutcomeKnown(outcome))
+
+
+def entry_of_settings(settings: Settings, source: Position) -> JournalEntry:
+    """The journal entry for new settings; it goes to every partition."""
+    return JournalEntry(SETTINGS_KEY, settings.changed_at, source, SettingsChanged(settings))
+
+
+def entry_of_action(action: OperatorAction, source: Position) -> JournalEntry:
+    """The journal entry for an operator's action."""
+    return JournalEntry(action.pair_key, action.at, source, action.action)
+
+
+def identified(item: Item, directory: Directory) -> Item:
+    """The item with its people matched: addresses to records, and records to addresses."""
+    content = item.content
+    attendees = tuple(_identified(a, directory) for a in content.attendees)
+    organizer = None if content.organizer is None else _identified(content.organizer, directory)
+    content = replace(content, attendees=attendees, organizer=organizer)
+    mailbox = ""
+    if item.side is Side.GRAPH and organizer is not None:
+        mailbox = item.mailbox if item.is_organizer else directory.mailbox_for(organizer.address)
+    return replace(item, content=content, organizer_mailbox=mailbox)
+
+
+def _identified(person: Attendee, directory: Directory) -> Attendee:
+    if person.record_id:
+        entry = directory.address_of(person.record_id)
+        if entry is None:
+            return person
+        return replace(
+            person,
+            address=person.address or entry.address,
+            name=person.name or entry.name,
+            is_user=person.is_user or entry.address_class is AddressClass.USER,
+        )
+    match = directory.record_for(person.address) if person.address else None
+    if match is None:
+        # A mailbox of the tenant without a Salesforce user is still one of the firm's own.
+        return replace(person, is_user=bool(person.address) and bool(directory.mailbox_for(person.address)))
+    return replace(person, record_id=match.id, is_user=match.address_class is AddressClass.USER)

@@ -1,0 +1,189 @@
+"""How one side's content reads on the other: value tables, limits and the views that reconcile compares.
+
+Everything is compared in Practifi's vocabulary, the poorer of the two: `practifi_view` says what Practifi shall hold
+for a Microsoft 365 item, `graph_content` what Microsoft 365 shall hold when groups are carried outbound. A value that
+Practifi cannot express is therefore never a change, and never written back. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
+from schemas.changes import Item
+from schemas.groups import MARKS, OWNER, PEOPLE, TIME, take
+from schemas.settings import Settings, ShowAsList
+from schemas.state import Status
+
+SUBJECT_LENGTH_MAX: Final = 255  # characters, both services
+LOCATION_LENGTH_MAX: Final = 255  # characters, Salesforce
+BODY_LENGTH_MAX: Final = 32_000  # characters, Salesforce Description
+ATTENDEES_MAX: Final = 50  # rule 7.11
+DURATION_MAX: Final = timedelta(days=14)  # rule 7.22: Salesforce refuses longer events
+
+# What each Show Time As becomes in Practifi; lists that lack a value fall back to Busy.
+SHOW_AS_EXTENDED: Final[dict[ShowAs, ShowAs]] = {
+    ShowAs.FREE: ShowAs.FREE,
+    ShowAs.TENTATIVE: ShowAs.TENTATIVE,
+    ShowAs.BUSY: ShowAs.BUSY,
+    ShowAs.OUT_OF_OFFICE: ShowAs.OUT_OF_OFFICE,
+    ShowAs.WORKING_ELSEWHERE: ShowAs.WORKING_ELSEWHERE,
+    ShowAs.UNKNOWN: ShowAs.BUSY,
+}
+SHOW_AS_STANDARD: Final[dict[ShowAs, ShowAs]] = {
+    **SHOW_AS_EXTENDED,
+    ShowAs.TENTATIVE: ShowAs.BUSY,
+    ShowAs.WORKING_ELSEWHERE: ShowAs.BUSY,
+}
+SENSITIVITIES: Final[dict[Sensitivity, Sensitivity]] = {
+    Sensitivity.NORMAL: Sensitivity.NORMAL,
+    Sensitivity.PERSONAL: Sensitivity.PRIVATE,
+    Sensitivity.PRIVATE: Sensitivity.PRIVATE,
+    Sensitivity.CONFIDENTIAL: Sensitivity.PRIVATE,
+}
+RESPONSES: Final[dict[Response, Response]] = {
+    Response.NONE: Response.NONE,
+    Response.ACCEPTED: Response.ACCEPTED,
+    Response.DECLINED: Response.DECLINED,
+    Response.TENTATIVE: Response.TENTATIVE,
+    Response.ORGANIZER: Response.ACCEPTED,
+}
+STATUS_LABELS: Final[dict[Status, str]] = {
+    Status.NOT_SYNCED: "Not Synced",
+    Status.PENDING: "Pending",
+    Status.SYNCED: "Synced",
+    Status.ERROR: "Error",
+}
+
+
+def is_private(content: CalendarEvent) -> bool:
+    """Whether Practifi shows this as private."""
+    return SENSITIVITIES[content.sensitivity] is Sensitivity.PRIVATE
+
+
+def owner_of(item: Item, settings: Settings) -> str:
+    """The Salesforce user a Microsoft 365 item belongs to: the organizer if enabled, else the mailbox's user (7.12)."""
+    for mailbox in (item.organizer_mailbox, item.mailbox):
+        user = settings.user_of_mailbox(mailbox)
+        if user is not None and user.is_enabled:
+            return user.salesforce_id
+    return ""
+
+
+def practifi_view(item: Item, settings: Settings) -> CalendarEvent:
+    """What Practifi shall hold for this Microsoft 365 item."""
+    content = item.content
+    show_as = SHOW_AS_STANDARD if settings.show_as_list is ShowAsList.STANDARD else SHOW_AS_EXTENDED
+    owner_id = owner_of(item, settings)
+    return CalendarEvent(
+        span=_whole_seconds(content.span),
+        subject=content.subject[:SUBJECT_LENGTH_MAX].strip(),
+        body=content.body[:BODY_LENGTH_MAX].strip(),
+        location=content.location[:LOCATION_LENGTH_MAX].strip(),
+        show_as=show_as[content.show_as],
+        sensitivity=SENSITIVITIES[content.sensitivity],
+        reminder_minutes=content.reminder_minutes,
+        attendees=() if is_private(content) else matched_people(content, owner_id),
+        owner_id=owner_id,
+        send_invitations=settings.send_invitations,
+        external_id=item.id,
+    )
+
+
+def _whole_seconds(span: TimeSpan) -> TimeSpan:
+    return replace(span, start_utc=span.start_utc.replace(microsecond=0), end_utc=span.end_utc.replace(microsecond=0))
+
+
+def participants(content: CalendarEvent) -> tuple[Attendee, ...]:
+    """Everyone who takes part, the organizer included, rooms not."""
+    people = tuple(a for a in content.attendees if a.kind != "resource")
+    return people if content.organizer is None else (replace(content.organizer, response=Response.ORGANIZER), *people)
+
+
+def matched_people(content: CalendarEvent, owner_id: str) -> tuple[Attendee, ...]:
+    """The participants that are Salesforce records, once each, never the owner: the first 50 by name, then address."""
+    ordered = sorted(participants(content), key=lambda a: (a.name.casefold(), a.address.casefold()))
+    people: dict[str, Attendee] = {}
+    for person in ordered:
+        if person.record_id and person.record_id != owner_id:
+            people.setdefault(person.record_id, replace(person, response=RESPONSES[person.response]))
+    return tuple(list(people.values())[:ATTENDEES_MAX])
+
+
+def is_truncated(content: CalendarEvent) -> bool:
+    """Whether Practifi cannot hold all of its people. A truncated list is never written outbound (7.11)."""
+    return len(content.attendees) > ATTENDEES_MAX
+
+
+def value(content: CalendarEvent, group: str) -> Any:
+    """One group of a Practifi-vocabulary content in a form that compares: equal values mean nothing to carry."""
+    match group:
+        case "people":
+            return tuple(sorted((a.record_id, a.response) for a in content.attendees))
+        case "owner":
+            return content.owner_id
+        case "time":
+            return content.span
+        case "privacy":
+            return SENSITIVITIES[content.sensitivity]
+        case "reminder":
+            return content.reminder_minutes
+        case "marks":
+            return content.sync_status, content.external_id
+        case _:
+            return getattr(content, group)
+
+
+def edited_value(content: CalendarEvent, group: str) -> Any:
+    """Like `value`, for what a Practifi user can edit: who is invited, and whether invitations go out; no answers."""
+    if group == PEOPLE:
+        return content.send_invitations, tuple(sorted(a.record_id for a in content.attendees))
+    return value(content, group)
+
+
+def graph_content(
+    groups: tuple[str, ...], source: CalendarEvent, held: CalendarEvent | None, base: CalendarEvent | None
+) -> CalendarEvent:
+    """What Microsoft 365 shall hold when these groups of the Practifi content `source` are carried outbound.
+
+    `held` is what it holds now (None: to be created), `base` what Practifi held when both last agreed. People are
+    carried as additions and removals, so that attendees Practifi does not know, rooms among them, stay.
+    """
+    private = is_private(source)
+    if held is None:
+        people = () if private or not source.send_invitations else _invitable(source.attendees)
+        return replace(source, attendees=people, organizer=None, owner_id="", sync_status="", external_id="")
+    content = take(held, tuple(group for group in groups if group not in (PEOPLE, OWNER)), source)
+    if PEOPLE not in groups or private or not source.send_invitations:
+        return content
+    wanted = {a.record_id: a for a in source.attendees if a.record_id}
+    known = {a.record_id for a in base.attendees} if base is not None and base.send_invitations else set()
+    kept = tuple(a for a in held.attendees if not (a.record_id in known and a.record_id not in wanted))
+    present = {a.record_id for a in kept if a.record_id} | {a.address for a in kept}
+    added = tuple(a for a in _invitable(source.attendees) if a.record_id not in present and a.address not in present)
+    return replace(content, attendees=(*kept, *added))
+
+
+def _invitable(attendees: tuple[Attendee, ...]) -> tuple[Attendee, ...]:
+    """Those with an address to invite, answers reset: an answer never goes outbound."""
+    return tuple(replace(a, response=Response.NONE) for a in attendees if a.address)
+
+
+def readable(content: CalendarEvent | None, group: str) -> str:
+    """One group as text for people and for undo: plain where it is one value, JSON where it is several."""
+    if content is None:
+        return ""
+    if group == TIME:
+        span = content.span
+        return json.dumps(
+            {"start": span.start_utc.isoformat(), "end": span.end_utc.isoformat(), "all_day": span.is_all_day}
+        )
+    if group == PEOPLE:
+        return json.dumps([[a.name, a.address, a.record_id, a.response] for a in content.attendees], ensure_ascii=False)
+    found = value(content, group)
+    if group == MARKS:
+        return " ".join(part for part in found if part)
+    return "" if found is None else str(found)

@@ -1,0 +1,375 @@
+"""What a pair needs, decided from its state and the settings that stood at that point of its history. Pure.
+
+Each side is compared with what it held when the two last agreed (`base`), field group by field group, in Practifi's
+vocabulary. A group that Microsoft 365 changed goes to Practifi, whatever Practifi did to it; a group that only
+Practifi changed goes to Microsoft 365. The gates of `streams.policy` say whether it may.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from projections.sync_state import command_digest, side_of, with_side
+from schemas.calendar import CalendarEvent
+from schemas.changes import Item, Side
+from schemas.commands import Action, Command, FieldChange, Verdict
+from schemas.groups import ALL, CONTENT, INBOUND, MARKS, OWNER, PEOPLE, REMINDER, take
+from schemas.settings import ConflictScope, Settings
+from schemas.state import PairState, SideState, Status
+from streams.mails import predict_mails
+from streams.mapping import (
+    STATUS_LABELS,
+    edited_value,
+    graph_content,
+    is_truncated,
+    practifi_view,
+    readable,
+    value,
+)
+from streams.policy import deletion_gate, inbound_gate, outbound_gate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do about a pair: the state after the decision, the commands to send, and why."""
+
+    state: PairState
+    verdict: Verdict
+    reason: str
+    commands: tuple[Command, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
+    lost: tuple[FieldChange, ...] = ()
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The groups in which a pair's two sides call for something."""
+
+    agreed: tuple[str, ...]
+    """Changed since the base, but both sides hold the same now."""
+    inbound: tuple[str, ...]
+    outbound: tuple[str, ...]
+    lost: tuple[str, ...]
+    """Edited in Practifi, overruled by Microsoft 365: a part of `inbound`."""
+
+
+def reconcile(state: PairState, settings: Settings, now: datetime) -> Plan:
+    """What this pair needs now. The same state, settings and time always give the same plan."""
+    state = replace(state, graph=_leading(state.graph, settings))
+    graph, salesforce = state.graph, state.salesforce
+    if state.is_detached:
+        return _detached(state, settings, now)
+    if graph.item is not None and salesforce.item is not None:
+        return _both(state, settings, now)
+    if graph.item is not None:
+        if salesforce.is_deleted:
+            return _gone_in_practifi(state, graph.item, settings, now)
+        return _only_in_microsoft(state, graph.item, settings, now)
+    if salesforce.item is not None:
+        if graph.is_deleted:
+            return _deletion(state, Side.SALESFORCE, salesforce.item, settings, now)
+        return _only_in_practifi(state, salesforce.item, settings, now)
+    return _settled(state, Status.NOT_SYNCED, state.reason)
+
+
+def _leading(side: SideState, settings: Settings) -> SideState:
+    """When the leading copy's mailbox is not enabled, the first enabled copy leads in its place."""
+    if side.item is None or not side.copies or settings.is_mailbox_enabled(side.item.mailbox):
+        return side
+    enabled = [copy for copy in side.copies if settings.is_mailbox_enabled(copy.mailbox)]
+    if not enabled:
+        return side
+    rest = tuple(copy for copy in (side.item, *side.copies) if copy.id != enabled[0].id)
+    return replace(side, item=enabled[0], copies=rest, is_echo=False)
+
+
+def compare(
+    state: PairState, view: CalendarEvent, held: CalendarEvent, settings: Settings, now: datetime
+) -> Difference:
+    """Which groups changed where. `view` is the Microsoft 365 item in Practifi's words, `held` the Practifi item."""
+    ms_base, sf_base = state.graph.base, state.salesforce.base
+    agreed: list[str] = []
+    inbound: list[str] = []
+    outbound: list[str] = []
+    lost: list[str] = []
+    for group in INBOUND:
+        if ms_base is None or sf_base is None:
+            # Nothing is known of what was agreed (state lost, marks found): Microsoft 365 is right, nothing goes out.
+            (agreed if value(view, group) == value(held, group) else inbound).append(group)
+            continue
+        ms_changed = value(view, group) != value(ms_base, group)
+        sf_changed = edited_value(held, group) != edited_value(sf_base, group)
+        if group == REMINDER and sf_changed:
+            sf_changed = not _has_reminder_fired(sf_base, held, now)
+        if value(view, group) == value(held, group) and (ms_changed or sf_changed):
+            agreed.append(group)
+        elif ms_changed:
+            inbound.append(group)
+            if sf_changed:
+                lost.append(group)
+        elif sf_changed:
+            outbound.append(group)
+    if settings.conflict_scope is ConflictScope.RECORD and inbound and outbound and ms_base is not None:
+        lost += outbound
+        inbound += outbound
+        outbound = []
+    return Difference(tuple(agreed), tuple(inbound), tuple(outbound), tuple(lost))
+
+
+def _has_reminder_fired(base: CalendarEvent, held: CalendarEvent, now: datetime) -> bool:
+    """Salesforce unsets a reminder by itself once it has fired; nobody edited anything."""
+    if held.reminder_minutes is not None or base.reminder_minutes is None:
+        return False
+    return held.span.start_utc - timedelta(minutes=base.reminder_minutes) <= now
+
+
+def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
+    graph, salesforce = state.graph.item, state.salesforce.item
+    assert graph is not None
+    assert salesforce is not None
+    view = practifi_view(graph, settings)
+    is_new = state.graph.base is None or state.salesforce.base is None
+    difference = compare(state, view, salesforce.content, settings, now)
+    if not is_new:
+        state = _agree(state, difference.agreed, view, salesforce.content)
+
+    blocked_in = blocked_out = None
+    inbound, outbound = difference.inbound, difference.outbound
+    if inbound or is_new:
+        blocked_in = inbound_gate(graph, state.graph.base or view, settings, now)
+        inbound = () if blocked_in is not None else inbound
+    if outbound:
+        blocked_out = outbound_gate(salesforce, graph, state.salesforce.base, outbound, settings, now)
+        outbound = () if blocked_out is not None else outbound
+    if is_new and not inbound and blocked_in != "user_disabled":
+        state = _agree(state, INBOUND, view, salesforce.content)
+
+    status = Status.NOT_SYNCED if blocked_in in {"user_disabled", "attendee_copy"} else Status.SYNCED
+    code = _reason_for(difference, inbound, outbound, blocked_in or blocked_out, is_new)
+    plan = Plan(state, Verdict.NOTHING, code, lost=_changes(Side.SALESFORCE, difference.lost, salesforce.content, view)
+                if inbound else ())  # fmt: skip
+    plan = _inbound_update(plan, inbound, view, settings, now)
+    plan = _outbound_update(plan, outbound, settings, now)
+    return _with_marks(plan, status, settings, now)
+
+
+def _reason_for(
+    difference: Difference, inbound: tuple[str, ...], outbound: tuple[str, ...], blocked: str | None, is_new: bool
+) -> str:
+    if inbound and difference.lost:
+        return "conflict"
+    if inbound and outbound:
+        return "edited_on_both"
+    if inbound:
+        return "adopted" if is_new else "edited_in_microsoft"
+    if outbound:
+        return "edited_in_practifi"
+    if blocked is not None:
+        return blocked
+    return "adopted" if is_new else "in_agreement"
+
+
+def _agree(state: PairState, groups: tuple[str, ...], view: CalendarEvent, held: CalendarEvent) -> PairState:
+    """Move both bases to what both sides hold now, in these groups."""
+    if not groups:
+        return state
+    return replace(
+        state,
+        graph=replace(state.graph, base=take(state.graph.base, groups, view)),
+        salesforce=replace(state.salesforce, base=take(state.salesforce.base, groups, held)),
+    )
+
+
+def _inbound_update(
+    plan: Plan, groups: tuple[str, ...], view: CalendarEvent, settings: Settings, now: datetime
+) -> Plan:
+    held = plan.state.salesforce.item
+    assert held is not None
+    if not groups:
+        return plan
+    source = replace(view, send_invitations=held.content.send_invitations)
+    content = take(held.content, groups, source)
+    graph = plan.state.graph.item
+    content = replace(content, external_id=graph.id if graph is not None else "", sync_status="Synced")
+    fields = (*groups, MARKS) if _marks_differ(plan.state, Status.SYNCED) else groups
+    return _send(
+        plan, Side.SALESFORCE, Action.UPDATE, now, fields=fields, held=held, content=content, source=view,
+    )  # fmt: skip
+
+
+def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, now: datetime) -> Plan:
+    if not groups:
+        return plan
+    state = plan.state
+    held, source = state.graph.item, state.salesforce.item
+    assert held is not None
+    assert source is not None
+    skipped = (OWNER, PEOPLE) if is_truncated(held.content) else (OWNER,)
+    carried = tuple(group for group in groups if group not in skipped)
+    content = graph_content(carried, source.content, held.content, state.salesforce.base)
+    effective = tuple(group for group in carried if _raw(content, group) != _raw(held.content, group))
+    already = tuple(group for group in carried if group not in effective)
+    if already:  # Microsoft 365 would not change: nothing to write, nothing left to carry
+        base = take(state.salesforce.base, already, source.content)
+        plan = replace(plan, state=replace(state, salesforce=replace(state.salesforce, base=base)))
+    if not effective:
+        return plan
+    return _send(
+        plan, Side.GRAPH, Action.UPDATE, now, fields=effective, held=held, content=content, source=source.content,
+        target=practifi_view(replace(held, content=content), settings),
+    )  # fmt: skip
+
+
+def _raw(content: CalendarEvent, group: str) -> object:
+    return content.attendees if group == PEOPLE else value(content, group)
+
+
+def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
+    blocked = inbound_gate(item, None, settings, now)
+    if blocked is None and state.pair_key.startswith("s:") and item.sync_key == state.pair_key:
+        blocked = "awaiting_salesforce"
+    if blocked is not None:
+        return _settled(state, Status.NOT_SYNCED, blocked)
+    view = practifi_view(item, settings)
+    content = replace(view, sync_status="Synced")
+    plan = Plan(state, Verdict.NOTHING, "created_in_microsoft")
+    return _send(plan, Side.SALESFORCE, Action.CREATE, now, fields=ALL, content=content, source=view)
+
+
+def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
+    if item.sync_key == state.pair_key and item.content.external_id:
+        return _settled(state, Status.PENDING, "awaiting_graph")
+    blocked = outbound_gate(item, None, None, CONTENT, settings, now)
+    if blocked is not None:
+        return _with_marks(Plan(state, Verdict.NOTHING, blocked), Status.NOT_SYNCED, settings, now)
+    user = settings.user_of_record(item.content.owner_id)
+    assert user is not None, "the gate lets only enabled users pass"
+    content = graph_content(CONTENT, item.content, None, None)
+    plan = Plan(state, Verdict.NOTHING, "created_in_practifi")
+    plan = _send(
+        plan, Side.GRAPH, Action.CREATE, now, fields=ALL, content=content, source=item.content,
+        target=practifi_view(replace(item, content=content, mailbox=user.mailbox), settings), mailbox=user.mailbox,
+    )  # fmt: skip
+    return plan if plan.commands else _with_marks(plan, plan.state.status, settings, now)
+
+
+def _gone_in_practifi(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
+    """Deleted in Practifi, alive in Microsoft 365: an edit there since the last agreement beats the deletion."""
+    base = state.graph.base
+    is_edited = base is not None and any(
+        value(practifi_view(item, settings), group) != value(base, group) for group in INBOUND
+    )
+    if is_edited and deletion_gate(False, item, settings, now) is None:
+        fresh = SideState(generation=state.salesforce.generation)
+        plan = _only_in_microsoft(replace(state, salesforce=fresh), item, settings, now)
+        return replace(plan, reason="edit_beats_deletion") if plan.commands else plan
+    return _deletion(state, Side.GRAPH, item, settings, now)
+
+
+def _deletion(state: PairState, target: Side, survivor: Item, settings: Settings, now: datetime) -> Plan:
+    blocked = deletion_gate(target is Side.SALESFORCE, survivor, settings, now)
+    if blocked is not None:
+        state = replace(state, is_detached=True)
+        plan = Plan(replace(state, reason=blocked), Verdict.DETACH, blocked)
+        return _with_marks(plan, Status.NOT_SYNCED, settings, now)
+    code = "deleted_in_microsoft" if target is Side.SALESFORCE else "deleted_in_practifi"
+    return _send(Plan(state, Verdict.NOTHING, code), target, Action.DELETE, now, held=survivor)
+
+
+def _detached(state: PairState, settings: Settings, now: datetime) -> Plan:
+    if state.salesforce.item is None:
+        return _settled(state, Status.NOT_SYNCED, state.reason)
+    return _with_marks(Plan(state, Verdict.NOTHING, state.reason or "detached"), Status.NOT_SYNCED, settings, now)
+
+
+def _settled(state: PairState, status: Status, code: str) -> Plan:
+    return Plan(replace(state, status=status, reason=code), Verdict.NOTHING, code)
+
+
+def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -> Plan:
+    """Set the pair's status, and bring the marks on both sides up to date when nothing else is being written there."""
+    state = plan.state
+    code = state.graph.refused_code or state.salesforce.refused_code
+    if code and not plan.commands:
+        status = Status.ERROR
+        plan = replace(plan, verdict=Verdict.ERROR, reason=code)
+    is_under_way = state.graph.pending is not None or state.salesforce.pending is not None
+    state = replace(state, status=Status.PENDING if is_under_way else status, reason=plan.reason)
+    plan = replace(plan, state=state)
+    held, graph = state.salesforce.item, state.graph.item
+    if is_under_way or held is None or not _is_enabled(held, graph, settings):
+        return plan
+    if _marks_differ(state, status):
+        external_id = graph.id if graph is not None else held.content.external_id
+        content = replace(held.content, external_id=external_id, sync_status=STATUS_LABELS[status])
+        marking = replace(plan, reason=plan.reason if plan.verdict is not Verdict.NOTHING else "marks")
+        plan = _send(marking, Side.SALESFORCE, Action.UPDATE, now, fields=(MARKS,), held=held, content=content)
+    may_tag = graph is not None and settings.direction.is_outbound and graph.is_organizer and not state.is_detached
+    if graph is not None and may_tag and _is_tag_wrong(state.pair_key, graph):
+        plan = _send(plan, Side.GRAPH, Action.UPDATE, now, fields=(MARKS,), held=graph, content=graph.content)
+    return plan
+
+
+def _is_enabled(held: Item, graph: Item | None, settings: Settings) -> bool:
+    owner = settings.user_of_record(held.content.owner_id)
+    is_owner_enabled = owner is not None and owner.is_enabled
+    return is_owner_enabled and (graph is None or settings.is_mailbox_enabled(graph.mailbox))
+
+
+def _marks_differ(state: PairState, status: Status) -> bool:
+    held, graph = state.salesforce.item, state.graph.item
+    if held is None:
+        return False
+    if (held.content.sync_status or STATUS_LABELS[Status.NOT_SYNCED]) != STATUS_LABELS[status]:
+        return True
+    if status is Status.NOT_SYNCED or graph is None:
+        return False
+    return held.sync_key != state.pair_key or held.content.external_id != graph.id
+
+
+def _is_tag_wrong(pair_key: str, graph: Item) -> bool:
+    """A tag of another pair came along with a copy, or the tag of an event we made is gone."""
+    if graph.sync_key:
+        return graph.sync_key != pair_key
+    return pair_key.startswith("s:")
+
+
+def _send(
+    plan: Plan, side: Side, action: Action, now: datetime, *, fields: tuple[str, ...] = (), held: Item | None = None,
+    content: CalendarEvent | None = None, source: CalendarEvent | None = None,
+    target: CalendarEvent | None = None, mailbox: str = "",
+) -> Plan:  # fmt: skip
+    """Add one command for a side, unless one is under way there or the service refused exactly this one."""
+    state = plan.state
+    there = side_of(state, side)
+    if there.pending is not None:
+        return replace(plan, state=replace(state, status=Status.PENDING, reason=plan.reason))
+    revision = state.revision + 1
+    command = Command(
+        command_id=f"{state.pair_key}#{revision}", pair_key=state.pair_key, side=side, action=action, decided_at=now,
+        revision=revision, generation=there.generation + (action is Action.CREATE), id=held.id if held else "",
+        mailbox=held.mailbox if held else mailbox, version=held.version if held else "", fields=fields,
+        content=content, basis=held.content if held else None, source=source, target=target, reason=plan.reason,
+    )  # fmt: skip
+    if there.refused == command_digest(command):
+        state = replace(state, status=Status.ERROR, reason=there.refused_code)
+        return replace(plan, state=state, verdict=Verdict.ERROR, reason=there.refused_code)
+    if side is Side.GRAPH:
+        command = replace(command, mails=predict_mails(command))
+    state = with_side(state, side, replace(there, pending=command, refused="", refused_code=""))
+    state = replace(state, revision=revision, status=Status.PENDING, reason=plan.reason)
+    return replace(
+        plan,
+        state=state,
+        verdict=plan.verdict if plan.verdict is Verdict.DETACH else Verdict.WRITE,
+        commands=(*plan.commands, command),
+        changes=(*plan.changes, *_changes(side, fields, command.basis, content)),
+    )
+
+
+def _changes(
+    side: Side, fields: tuple[str, ...], before: CalendarEvent | None, after: CalendarEvent | None
+) -> tuple[FieldChange, ...]:
+    rows = (FieldChange(side, group, readable(before, group), readable(after, group)) for group in fields)
+    return tuple(row for row in rows if row.before != row.after)
