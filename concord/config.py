@@ -1,0 +1,117 @@
+"""How this deployment is wired: read once from the environment, checked whole before anything starts.
+
+Every variable begins with `CONCORD_`. What the firm's administrator decides (direction, users, ranges) is not here:
+that is the settings document on `settings.changes` (`concord settings`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import ConfigError
+from schemas.topics import DEFAULT_PARTITIONS
+
+PREFIX: Final = "CONCORD_"
+
+
+def _base_url(text: str) -> str:
+    if text and not text.startswith(("https://", "http://")):
+        raise ValueError("must begin with https:// (or http:// for a test service)")
+    return text.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_base_url)]
+
+
+class Config(BaseSettings):
+    """One deployment. Times end in `_s` (seconds); secrets print as `***`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    broker: str = Field("", description="Kafka bootstrap address, host:port[,host:port]")
+    partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=1000, description="partitions of keyed topics")
+    replication: int = Field(1, ge=1, le=9, description="replication factor of topics; 3 in production")
+    data_dir: Path = Field(Path(".concord"), description="local state of the workers (RocksDB), one folder per worker")
+    worker: str = Field("0", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="name of this worker within its role")
+
+    graph_url: Url = Field("https://graph.microsoft.com/v1.0", description="Graph base, version included")
+    graph_authority: Url = Field("https://login.microsoftonline.com", description="token authority, without tenant")
+    graph_tenant: str = Field("", description="Entra tenant id")
+    graph_client_id: str = Field("", description="application (client) id")
+    graph_client_secret: SecretStr = Field(SecretStr(""), description="client secret value")
+    salesforce_url: Url = Field("", description="My Domain URL of the org")
+    salesforce_client_id: str = Field("", description="consumer key of the external client app")
+    salesforce_client_secret: SecretStr = Field(SecretStr(""), description="consumer secret")
+    salesforce_version: str = Field("66.0", pattern=r"^\d\d\.0$", description="REST API version")
+    salesforce_fields: Path | None = Field(None, description="JSON file with the org's field API names")
+    ca_file: Path | None = Field(None, description="CA bundle for both services (PEM)")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    graph_timer_s: float = Field(300.0, gt=0, description="each mailbox is looked at at least this often")
+    salesforce_poll_s: float = Field(15.0, gt=0, description="time between two polls of Salesforce")
+    salesforce_overlap_s: float = Field(120.0, ge=0, description="how far each poll looks back for late commits")
+    directory_s: float = Field(600.0, gt=0, description="time between two reads of users, contacts and rooms")
+    sweep_s: float = Field(60.0, gt=0, description="commands without an outcome for this long are sent again")
+    http_timeout_s: float = Field(30.0, gt=0, description="longest wait for one answer of a service")
+    graph_window_days: int = Field(1825, ge=1, description="widest calendarView window, in days")
+    graph_page_size: int = Field(50, ge=1, le=999, description="rows asked for per delta page")
+
+    webhook_url: Url = Field("", description="public https URL of this worker's webhook; empty: timer only")
+    webhook_listen: str = Field("127.0.0.1:8920", pattern=r"^[^:]+:\d+$", description="address the webhook listens on")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="clientState of change notifications")
+
+
+# Which variables a role cannot do without.
+NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "broker": ("broker",),
+    "graph": ("broker", "graph_tenant", "graph_client_id", "graph_client_secret"),
+    "salesforce": ("broker", "salesforce_url", "salesforce_client_id", "salesforce_client_secret"),
+}
+
+
+def load_config(need: str = "broker", environ: dict[str, str] | None = None) -> Config:
+    """The configuration from the environment. Raises ConfigError that lists every problem at once.
+
+    `need` names what the caller cannot do without: broker, graph or salesforce.
+    """
+    environ = dict(os.environ if environ is None else environ)
+    known = {PREFIX + name.upper() for name in Config.model_fields} | OTHER_VARIABLES
+    problems = [
+        f"{name}: unknown variable" + _nearest(name, known)
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and name not in known
+    ]
+    values = {
+        name: environ[PREFIX + name.upper()] for name in Config.model_fields if environ.get(PREFIX + name.upper())
+    }
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        config = None
+        problems += [
+            f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+    problems += [
+        f"{PREFIX}{name.upper()}: missing ({Config.model_fields[name].description})"
+        for name in NEEDS[need]
+        if not values.get(name)
+    ]
+    if problems or config is None:
+        raise ConfigError(problems, "Nothing was started.")
+    return config
+
+
+# Variables read elsewhere: by the test suite and by the development environment.
+OTHER_VARIABLES: Final = frozenset({"CONCORD_SOAK_MINUTES", "CONCORD_SOAK_ROUNDS", "CONCORD_CA_FILE", "CONCORD_HOME"})
+
+
+def _nearest(name: str, known: frozenset[str] | set[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
