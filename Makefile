@@ -1,0 +1,89 @@
+# Concord's tasks. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+SEED ?=
+SEEDS ?= 200
+STEPS ?= 200
+ICS ?=
+ROUNDS ?= 20
+
+.DEFAULT_GOAL := help
+
+help: ## list the tasks
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## make the virtual environment from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Concord needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(STAMP)
+
+demo: setup ## run the main job on a small firm, shown live; ICS=file adds a calendar; ends 0 if both sides agree
+	$(BIN)/python -m concord demo $(if $(ICS),$(foreach file,$(ICS),--ics $(file)),)
+
+up: setup ## everything on this machine, kept running, against the bundled simulators (Ctrl-C ends it)
+	$(BIN)/python -m concord dev
+
+down: ## end what `make up` left running, if anything
+	@test ! -x $(BIN)/python || $(BIN)/python -m concord dev --stop
+
+test: setup ## run every test that this machine can run
+	$(BIN)/python -m pytest tests
+
+test-unit: setup ## only the tests that need neither broker nor network
+	$(BIN)/python -m pytest tests/unit tests/property tests/simulation
+
+sim: setup ## seeded simulation of the whole loop: SEED=n repeats one run, SEEDS=200 runs many
+	PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) --steps $(STEPS)
+
+soak: setup ## kill and stall real workers on real Kafka, ROUNDS=20 times; prints holes found and healed
+	CONCORD_SOAK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m soak -s tests/integration
+
+bench: setup ## latency, fold rate, requests per change, memory: one table from one run
+	$(BIN)/python -m bench
+
+flow: setup ## print the flow: every topic, who writes and who reads it
+	@$(BIN)/python -m concord topics flow
+
+fmt: setup ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## ruff, formatting included
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+layers: setup ## import-linter: who may import whom
+	$(BIN)/lint-imports
+
+check: lint types layers test ## what CI runs
+
+wheel: setup ## build the wheel and run the unit tests against it
+	rm -rf dist .cache/wheel-venv
+	$(BIN)/python -m build --quiet --wheel --no-isolation --outdir dist .
+	$(PYTHON) -m venv .cache/wheel-venv
+	.cache/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	.cache/wheel-venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	.cache/wheel-venv/bin/python -P -m pytest tests/unit -p no:cacheprovider
+
+lock: setup ## write requirements.lock anew from pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --allow-unsafe \
+	  --no-header --strip-extras --all-extras --output-file requirements.lock pyproject.toml
+
+release-schemas: setup ## keep the current schemas as released ones
+	$(BIN)/python -m schemas.release
+
+clean: ## remove what was built and cached in this folder
+	rm -rf $(VENV) .cache .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.PHONY: help setup demo up down test test-unit sim soak bench flow fmt lint types layers check wheel lock release-schemas clean
