@@ -1,0 +1,47 @@
+"""A record as a step sees it: the same whether Faust delivered it or it was read back from the topic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of an input topic. `timestamp_ms` is the broker's or producer's time in Unix milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def from_faust(message: Any) -> Record:
+    """A record out of a `faust.types.Message`, whose timestamp is in seconds."""
+    return Record(
+        message.topic,
+        message.partition,
+        message.offset,
+        round((message.timestamp or 0) * 1000),
+        message.key,
+        message.value,
+        _pairs(message.headers),
+    )
+
+
+def from_kafka(read: Any) -> Record:
+    """A record out of an `aiokafka.ConsumerRecord`."""
+    return Record(
+        read.topic, read.partition, read.offset, read.timestamp or 0, read.key, read.value, _pairs(read.headers)
+    )
+
+
+def _pairs(headers: Any) -> tuple[tuple[str, bytes], ...]:
+    if not headers:
+        return ()
+    items = headers.items() if isinstance(headers, Mapping) else headers
+    return tuple((str(name), bytes(value or b"")) for name, value in items)
