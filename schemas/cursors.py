@@ -21,7 +21,8 @@ class GraphCursor:
 
     `wanted` is the fingerprint of the settings that decide what is read; when it differs from the present one, the
     whole range is read again. `subscription_id` and `subscription_expires` belong to the mailbox's change
-    notifications ("" / None without one).
+    notifications ("" / None without one). `is_resync`: the whole range is being read again; ids known from before
+    that it does not bring must be read one by one before this is cleared.
     """
 
     mailbox: str
@@ -30,6 +31,7 @@ class GraphCursor:
     read_at: datetime | None = None
     subscription_id: str = ""
     subscription_expires: datetime | None = None
+    is_resync: bool = False
 
 
 @dataclass(frozen=True)
