@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import Final
 
-from schemas.changes import Item, Side
+from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.groups import take
 from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
 from schemas.state import PairState, SideState
+
+# Refused writes remembered per side: a content write and its mark, each in a few variants.
+REFUSALS_MAX: Final = 8
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,10 @@ def evolve(state: PairState, entry: JournalEntry, offset: int) -> tuple[PairStat
         case Seen() as seen:
             return _see(state, seen)
         case OutcomeKnown(outcome):
-            return _learn(state, outcome), ()
+            return _learn(state, outcome)
         case OperatorActed():
-            return _with_sides(state, replace(state.graph, refused=""), replace(state.salesforce, refused="")), ()
+            again = (replace(side, refused="", refused_code="") for side in (state.graph, state.salesforce))
+            return _with_sides(state, *again), ()
         case _:
             return state, ()
 
@@ -82,12 +87,17 @@ def other(side: Side) -> Side:
 
 def _see(state: PairState, seen: Seen) -> tuple[PairState, tuple[Stray, ...]]:
     held = side_of(state, seen.side)
-    if seen.item is None and seen.id in state.strays:
-        strays = {key: value for key, value in state.strays.items() if key != seen.id}
-        return replace(state, strays=strays), (Stray(state.strays[seen.id], seen),)
+    if seen.cause == WRITE:
+        return state, ()  # our own write, told for intake to file the id; the pair learns it from the outcome
+    if seen.id in state.strays:
+        stray = Stray(state.strays[seen.id], seen)
+        strays = {key: value for key, value in state.strays.items() if key != seen.id or seen.item is not None}
+        return replace(state, strays=strays), (stray,)
     if seen.item is None:
         return with_side(state, seen.side, _removed(held, seen.id)), ()
     item = seen.item
+    if _is_being_created(held):
+        return with_side(state, seen.side, _waiting(held, item)), ()
     if held.item is None:
         return _first_or_back(state, seen, item)
     if held.item.id == item.id:
@@ -96,12 +106,14 @@ def _see(state: PairState, seen: Seen) -> tuple[PairState, tuple[Stray, ...]]:
         return with_side(state, seen.side, _with_copy(held, item)), ()
     if own_key(item) != state.pair_key:
         return _astray(state, seen, item)
-    # The rightful owner of this key came after a copy that carried its mark: the copy moves out.
+    if own_key(held.item) == state.pair_key:  # the same item under a new id
+        return with_side(state, seen.side, replace(held, item=item, is_echo=False, copies=())), ()
+    # The rightful owner of this key came after a copy that carried its mark: the copy moves out, and what was agreed
+    # about it with it.
     moved = Seen(seen.side, held.item.id, held.item.mailbox, held.item, seen.origin, "moved out")
-    arrived = replace(held, item=item, is_echo=False, copies=())
-    is_same_item = own_key(held.item) == state.pair_key
-    state = with_side(state, seen.side, arrived)
-    return (state, ()) if is_same_item else _astray(state, moved, held.item)
+    state = with_side(state, seen.side, SideState(item=item, generation=held.generation))
+    there = other(seen.side)
+    return _astray(with_side(state, there, replace(side_of(state, there), base=None)), moved, held.item)
 
 
 def _astray(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[Stray, ...]]:
@@ -117,13 +129,26 @@ def _first_or_back(state: PairState, seen: Seen, item: Item) -> tuple[PairState,
         return _astray(state, seen, item)  # a copy that carries the mark of a deleted item
     if not item.is_organizer and item.organizer_mailbox:
         return state, ()  # an attendee's copy that the organizer's cancellation has not reached yet
-    # Deleted and back again (restored): an event of its own from here on; what we deleted for it is made anew.
+    # Deleted and back again (restored): an event of its own from here on; what we deleted for it is made anew. The
+    # generation grows, so that its marks are not taken for those of an event that was not read yet.
     there = side_of(state, other(seen.side))
     if there.is_deleted:
-        there = SideState(generation=there.generation)
+        there = SideState(generation=there.generation + 1)
     back = SideState(item=item, generation=held.generation)
     state = with_side(with_side(state, seen.side, back), other(seen.side), replace(there, base=None))
     return replace(state, is_detached=False), ()
+
+
+def _is_being_created(side: SideState) -> bool:
+    """Whether a create is under way: what is seen now may be the new item or somebody's copy of it."""
+    return side.item is None and side.pending is not None and side.pending.action is Action.CREATE
+
+
+def _waiting(held: SideState, item: Item) -> SideState:
+    """Keep what was seen until the outcome says which item is ours."""
+    copies = tuple(copy for copy in held.copies if copy.id != item.id)
+    removed = tuple(gone for gone in held.removed if gone != item.id)
+    return replace(held, copies=(*copies, item), removed=removed)
 
 
 def _removed(held: SideState, removed_id: str) -> SideState:
@@ -131,18 +156,22 @@ def _removed(held: SideState, removed_id: str) -> SideState:
         if not held.item.is_organizer and held.copies:
             return _with_leader(replace(held, item=None), held.copies)
         return replace(held, item=None, is_deleted=True, is_echo=False)
-    return replace(held, copies=tuple(copy for copy in held.copies if copy.id != removed_id))
+    removed = (*held.removed, removed_id) if _is_being_created(held) else held.removed
+    return replace(held, copies=tuple(copy for copy in held.copies if copy.id != removed_id), removed=removed)
 
 
 def _updated(held: SideState, item: Item) -> SideState:
     assert held.item is not None
-    if held.is_echo and item.modified_at < held.item.modified_at:
-        return held  # read before our own write took effect, arrived after its answer
+    if item.modified_at < held.item.modified_at:
+        return held  # read before what is held, arrived after it
     return replace(held, item=item, is_echo=False)
 
 
 def _with_copy(held: SideState, item: Item) -> SideState:
     assert held.item is not None
+    known = next((copy for copy in held.copies if copy.id == item.id), item)
+    if item.modified_at < known.modified_at:
+        return held
     others = [copy for copy in (held.item, *held.copies) if copy.id != item.id]
     return _with_leader(held, (*others, item))
 
@@ -155,45 +184,81 @@ def _with_leader(held: SideState, copies: tuple[Item, ...]) -> SideState:
     return replace(held, item=leader, copies=tuple(ordered[1:]), is_echo=is_echo)
 
 
-def _learn(state: PairState, outcome: Outcome) -> PairState:
+def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, ...]]:
     held = side_of(state, outcome.side)
     command = held.pending
     if command is None or command.command_id != outcome.command_id:
-        return state
-    held = replace(held, pending=None)
+        return state, ()
+    was_create = _is_being_created(held)
+    waiting = sorted(held.copies, key=lambda copy: (copy.created_at, copy.id)) if was_create else []
+    removed = held.removed
+    held = replace(held, pending=None, removed=(), copies=() if was_create else held.copies)
     match outcome.result:
         case Result.APPLIED:
-            return _applied(with_side(state, outcome.side, held), command, outcome)
+            state = _applied(with_side(state, outcome.side, held), command, outcome)
         case Result.STALE:
-            fresh = outcome.item or held.item
-            return with_side(state, outcome.side, replace(held, item=fresh, is_echo=False))
+            held = held if outcome.item is None else _answered(held, outcome.item, command, is_echo=False)
+            state = with_side(state, outcome.side, held)
         case Result.GONE:
-            return with_side(state, outcome.side, replace(held, item=None, is_deleted=True, is_echo=False))
+            state = with_side(state, outcome.side, _removed(held, command.id))
         case Result.REFUSED:
-            refused = replace(held, refused=command_digest(command), refused_code=outcome.code or "refused")
-            return with_side(state, outcome.side, refused)
+            refusals = (*held.refused.split(), command_digest(command))[-REFUSALS_MAX:]
+            held = replace(held, refused=" ".join(refusals), refused_code=outcome.code or "refused")
+            state = with_side(state, outcome.side, held)
+    return _let_in(state, outcome.side, waiting, removed)
+
+
+def _let_in(
+    state: PairState, side: Side, waiting: list[Item], removed: tuple[str, ...]
+) -> tuple[PairState, tuple[Stray, ...]]:
+    """Fold what was seen while a create was under way, now that its outcome is known."""
+    strays: tuple[Stray, ...] = ()
+    for item in waiting:
+        state, more = _see(state, Seen(side, item.id, item.mailbox, item))
+        strays = (*strays, *more)
+    for gone in removed:
+        state = with_side(state, side, _removed(side_of(state, side), gone))
+    return state, strays
 
 
 def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
     side = command.side
     held = side_of(state, side)
     if command.action is Action.DELETE:
-        return with_side(
-            state, side, replace(held, item=None, is_deleted=True, refused="", refused_code="", is_echo=False)
-        )
+        held = _removed(held, command.id)
+        return with_side(state, side, replace(held, refused="", refused_code=""))
     assert outcome.item is not None, "an applied create or update says what the service holds"
-    is_newer = held.item is None or held.item.id != outcome.item.id or held.item.modified_at <= outcome.item.modified_at
     there = side_of(state, other(side))
     if command.source is not None:
-        held = replace(held, base=take(held.base, command.fields, command.target or outcome.item.content))
+        held = replace(
+            held,
+            base=take(held.base, command.fields, command.target or outcome.item.content),
+            refused="",
+            refused_code="",
+        )
         there = replace(there, base=take(there.base, command.fields, command.source))
-    held = replace(
-        held,
-        item=outcome.item if is_newer else held.item,
-        is_echo=is_newer,
-        is_deleted=False,
-        refused="",
-        refused_code="",
-        generation=max(held.generation, command.generation),
-    )
+    held = replace(held, generation=max(held.generation, command.generation))
+    if command.action is Action.CREATE:
+        held = replace(held, item=outcome.item, is_echo=True, is_deleted=False)
+    else:
+        held = _answered(held, outcome.item, command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)
+
+
+def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -> SideState:
+    """What a sink read or wrote, laid on what is held, which a source may have read later.
+
+    An item that was removed meanwhile stays removed. Salesforce stamps whole seconds: of two readings with one stamp
+    the source's stands unless it is what the command was based on, because the source comes again when it was older.
+    """
+    if held.item is None or held.item.id != item.id:
+        copies = tuple(item if _is_later_copy(item, copy) else copy for copy in held.copies)
+        return replace(held, copies=copies)
+    is_later = item.modified_at > held.item.modified_at
+    if item.modified_at == held.item.modified_at:
+        is_later = held.is_echo or held.item.content in (command.basis, item.content)
+    return replace(held, item=item, is_echo=is_echo) if is_later else held
+
+
+def _is_later_copy(item: Item, copy: Item) -> bool:
+    return copy.id == item.id and copy.modified_at <= item.modified_at

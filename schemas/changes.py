@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from schemas.calendar import CalendarEvent
+
+# The `cause` of a change that a sink reports about its own write (ADR 5).
+WRITE: Final = "write"
 
 
 class Side(StrEnum):

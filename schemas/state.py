@@ -25,10 +25,11 @@ class SideState:
 
     `item` is what was last seen of the living item; `base` is what this side held when the two last agreed.
     `is_deleted`: the item existed and its deletion is confirmed. `is_echo`: `item` came from our own write's answer.
-    `pending` is the one command under way. `refused` is the digest of a write that the service refused, with its own
-    word for it; the same write is not tried again until something changes or an operator asks. `generation` counts
-    creates.
-    `copies` are the same meeting in other mailboxes (Graph only).
+    `pending` is the one command under way. `refused` lists the digests of writes that the service refused, apart by
+    spaces, with its own word for the last; they are not tried again until something changes or an operator asks.
+    `generation` counts creates, and one more when an item that we deleted has to be made anew.
+    `copies` are the same meeting in other mailboxes (Graph only). While a create is under way they hold every item seen
+    on this side, and `removed` the ids whose removal was seen: which of them is ours, its outcome says.
     """
 
     item: Item | None = None
@@ -40,6 +41,7 @@ class SideState:
     refused_code: str = ""
     generation: int = 0
     copies: tuple[Item, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

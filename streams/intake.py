@@ -11,7 +11,7 @@ from typing import Final
 from projections.directory import Directory
 from projections.sync_state import own_key
 from schemas.calendar import Attendee
-from schemas.changes import Change, Item, Side
+from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Outcome
 from schemas.directory import AddressClass
 from schemas.journal import JournalEntry, OperatorAction, OutcomeKnown, Position, Seen, SettingsChanged
@@ -20,23 +20,32 @@ from schemas.settings import Settings
 # The pair key under which settings stand in every journal partition: no pair has it.
 SETTINGS_KEY: Final = "!settings"
 
+# What an id is filed under whose removal was read although it was never seen.
+REMOVED: Final = "!removed"
 
-def pair_key_of(change: Change, known: str | None) -> str | None:
-    """The pair a change belongs to; `known` is what the id was filed under when it was first seen.
 
-    A known id keeps its key whatever its marks say now. None: a removal of something never seen, which is nobody's.
+def filed_under(change: Change, known: str | None) -> str:
+    """What an id is filed under after this change: the pair's key, or REMOVED.
+
+    `known` is what it was filed under before, None for an id never met. A known id keeps its key whatever its marks say
+    now. Until a removed id turns out to be ours (our own write is told after its removal was read), it is nobody's.
     """
-    if known:
+    if known and known != REMOVED:
         return known
     if change.item is None:
-        return None
+        return REMOVED
     return change.item.sync_key or own_key(change.item)
 
 
-def entry_of_change(change: Change, key: str, directory: Directory, source: Position) -> JournalEntry:
-    """The journal entry for what a source saw."""
+def entry_of_change(change: Change, known: str | None, directory: Directory, source: Position) -> JournalEntry | None:
+    """The journal entry for what a source saw or a sink wrote; None for a removal of what is nobody's."""
+    key = filed_under(change, known)
+    if key == REMOVED:
+        return None
     item = None if change.item is None else identified(change.item, directory)
     seen = Seen(change.side, change.id, change.mailbox, item, change.origin, change.cause)
+    if known == REMOVED and change.cause == WRITE:
+        seen = replace(seen, item=None, cause="removed before its write was told")
     return JournalEntry(key, change.observed_at, source, seen)
 
 

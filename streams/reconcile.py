@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from projections.sync_state import command_digest, side_of, with_side
+from projections.sync_state import command_digest, other, side_of, with_side
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Side
 from schemas.commands import Action, Command, FieldChange, Verdict
@@ -129,6 +129,7 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     assert graph is not None
     assert salesforce is not None
     view = practifi_view(graph, settings)
+    state = _own_writes_seen(state, view, salesforce.content)
     is_new = state.graph.base is None or state.salesforce.base is None
     difference = compare(state, view, salesforce.content, settings, now)
     if not is_new:
@@ -152,6 +153,22 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     plan = _inbound_update(plan, inbound, view, settings, now)
     plan = _outbound_update(plan, outbound, settings, now)
     return _with_marks(plan, status, settings, now)
+
+
+def _own_writes_seen(state: PairState, view: CalendarEvent, held: CalendarEvent) -> PairState:
+    """Move the bases of what a command under way writes and its side shows already: our own write, read by a source
+    before its outcome came. Taken for an edit, it would overrule or undo what was edited on the other side since."""
+    for side, shown in ((Side.GRAPH, view), (Side.SALESFORCE, held)):
+        command = side_of(state, side).pending
+        written = command.target or command.content if command is not None else None
+        if command is None or command.source is None or written is None:
+            continue
+        groups = tuple(group for group in command.fields if value(shown, group) == value(written, group))
+        here, there = side_of(state, side), side_of(state, other(side))
+        if groups and here.base is not None and there.base is not None:
+            state = with_side(state, side, replace(here, base=take(here.base, groups, written)))
+            state = with_side(state, other(side), replace(there, base=take(there.base, groups, command.source)))
+    return state
 
 
 def _reason_for(
@@ -238,7 +255,7 @@ def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: da
 
 
 def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
-    if item.sync_key == state.pair_key and item.content.external_id:
+    if item.sync_key == state.pair_key and item.content.external_id and not state.graph.generation:
         return _settled(state, Status.PENDING, "awaiting_graph")
     blocked = outbound_gate(item, None, None, CONTENT, settings, now)
     if blocked is not None:
@@ -352,12 +369,15 @@ def _send(
         mailbox=held.mailbox if held else mailbox, version=held.version if held else "", fields=fields,
         content=content, basis=held.content if held else None, source=source, target=target, reason=plan.reason,
     )  # fmt: skip
-    if there.refused == command_digest(command):
+    if command_digest(command) in there.refused.split():
         state = replace(state, status=Status.ERROR, reason=there.refused_code)
         return replace(plan, state=state, verdict=Verdict.ERROR, reason=there.refused_code)
     if side is Side.GRAPH:
         command = replace(command, mails=predict_mails(command))
-    state = with_side(state, side, replace(there, pending=command, refused="", refused_code=""))
+    there = replace(there, pending=command)
+    if fields != (MARKS,):  # marks say that a write was refused: they must not make it forgotten
+        there = replace(there, refused="", refused_code="")
+    state = with_side(state, side, there)
     state = replace(state, revision=revision, status=Status.PENDING, reason=plan.reason)
     return replace(
         plan,

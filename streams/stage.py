@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from projections.sync_state import Stray, evolve
+from projections.sync_state import evolve
 from schemas.commands import Command, Decision, Verdict
-from schemas.journal import JournalEntry, SettingsChanged
+from schemas.journal import JournalEntry, Position, SettingsChanged
 from schemas.settings import Settings
 from schemas.state import PairState
+from schemas.topics import SYNC_JOURNAL
 from streams.reasons import reason
 from streams.reconcile import Plan, reconcile
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one entry led to. `forwards` go back to the journal under their own keys."""
+    """What one entry led to. `forwards` go back to the journal under their own keys; their source is this entry, so
+    that they have a lane of their own: a later input of the original's lane may reach the other pair first."""
 
     state: PairState
     decision: Decision | None = None
@@ -38,7 +40,8 @@ def step(state: PairState, entry: JournalEntry, settings: Settings, *, partition
         return Step(state, commands=under_way(state))
     before = state
     state, strays = evolve(state, entry, offset)
-    forwards = tuple(_forward(entry, stray) for stray in strays)
+    origin = Position(SYNC_JOURNAL, partition, offset)
+    forwards = tuple(JournalEntry(stray.key, entry.observed_at, origin, stray.seen) for stray in strays)
     plan = reconcile(state, settings, entry.observed_at)
     if forwards and plan.verdict is Verdict.NOTHING:
         plan = replace(plan, verdict=Verdict.FORWARD, reason="not_this_pairs")
@@ -76,10 +79,6 @@ def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: in
         mails=tuple(mail for command in plan.commands for mail in command.mails),
         text=why.text,
     )
-
-
-def _forward(entry: JournalEntry, stray: Stray) -> JournalEntry:
-    return JournalEntry(stray.key, entry.observed_at, entry.source, stray.seen)
 
 
 @dataclass

@@ -1,0 +1,213 @@
+"""Histories that once went wrong, each found by the seeded simulation or while it was being built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from support.simulation_pairs import START, Journal, agreed_pair, content
+
+from projections.directory import Directory
+from schemas.changes import WRITE, Change, Item, Side
+from schemas.commands import Action, Result
+from schemas.journal import Position
+from schemas.state import Status
+from streams.intake import REMOVED, entry_of_change, filed_under
+
+
+def test_reading_older_than_what_is_held_changes_nothing() -> None:
+    """A reading that arrives after a newer one must not take the newer one's edit away."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    journal.graph(key, "G", content("Newer"), at=20)
+    journal.graph(key, "G", content("Review"), at=10)
+    assert journal.pair(key).graph.item is not None
+    assert journal.pair(key).graph.item.content.subject == "Newer"
+
+
+def test_outcome_of_an_earlier_write_does_not_hide_a_later_edit() -> None:
+    """A stale or applied outcome read before a user's edit, but told after it, leaves the edit standing."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    step = journal.salesforce(key, "S", content("From Salesforce", external_id="G", sync_status="Synced"), at=10)
+    journal.graph(key, "G", content("User, later"), at=30)
+    journal.answer(step.commands[0], at=20, result=Result.STALE, held=content("User, earlier"))
+    assert journal.pair(key).graph.item.content.subject == "User, later"  # type: ignore[union-attr]
+
+
+def test_same_second_reading_of_salesforce_survives_the_answer_to_our_write() -> None:
+    """Stamps are whole seconds: an edit right after our write has our write's stamp, and no poll repeats it."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    step = journal.graph(key, "G", content("Ours"), at=10)
+    edited = content("Theirs", external_id="G", sync_status="Synced")
+    journal.salesforce(key, "S", edited, at=11, sync_key=key)
+    journal.answer(step.commands[0], at=11)
+    assert journal.pair(key).salesforce.item.content.subject == "Theirs"  # type: ignore[union-attr]
+
+
+def test_removal_read_before_the_outcome_of_an_update_stands() -> None:
+    """We wrote, a user deleted, the deletion was told first: the outcome must not bring the item back."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    step = journal.salesforce(key, "S", content("Edited", external_id="G", sync_status="Synced"), at=10, sync_key=key)
+    assert step.commands[0].action is Action.UPDATE
+    deletion = journal.graph(key, "G", None, at=30)
+    journal.answer(step.commands[0], at=20)
+    assert journal.pair(key).graph.is_deleted
+    assert [(c.side, c.action) for c in deletion.commands] == [(Side.SALESFORCE, Action.DELETE)]
+
+
+def test_removal_read_before_the_outcome_of_a_create_stands() -> None:
+    """An event that we created and a user deleted at once is deleted, in whichever order the two are told."""
+    journal = Journal()
+    step = journal.salesforce("s:S", "S", content("New"), at=1)
+    created = step.commands[0]
+    journal.graph("s:S", "G", content("New"), at=2, sync_key="s:S", cause=WRITE)
+    journal.graph("s:S", "G", None, at=3)
+    done = journal.answer(created, "G", at=2)
+    assert journal.pair("s:S").graph.is_deleted
+    assert [command.action for command in done.commands] == [Action.DELETE]
+
+
+def test_copy_seen_before_the_outcome_of_its_original_is_an_event_of_its_own() -> None:
+    """A tagged copy made in Outlook and read before the outcome that names the original must not take its place."""
+    journal = Journal()
+    step = journal.salesforce("s:S", "S", content("New"), at=1)
+    journal.graph("s:S", "COPY", content("New"), at=5, sync_key="s:S")
+    journal.graph("s:S", "G", content("New"), at=2, sync_key="s:S")
+    done = journal.answer(step.commands[0], "G", at=2)
+    assert journal.pair("s:S").graph.item.id == "G"  # type: ignore[union-attr]
+    assert [forward.pair_key for forward in done.forwards] == ["m:uid-COPY"]
+
+
+def test_edit_made_while_a_create_is_under_way_is_carried() -> None:
+    """Until the create is answered nothing is known to be agreed: the new item must not overrule the edit."""
+    journal = Journal()
+    step = journal.salesforce("s:S", "S", content("First"), at=1)
+    journal.salesforce("s:S", "S", content("Second"), at=3)
+    journal.graph("s:S", "G", content("First"), at=2, sync_key="s:S")
+    done = journal.answer(step.commands[0], "G", at=2)
+    update = next(command for command in done.commands if command.side is Side.GRAPH)
+    assert update.content is not None
+    assert (update.fields, update.content.subject) == (("subject",), "Second")
+
+
+def test_own_write_read_before_its_outcome_is_no_microsoft_edit() -> None:
+    """The echo of our write may come before its outcome; a Salesforce edit made since then is not in conflict."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    marks = {"external_id": "G", "sync_status": "Synced"}
+    step = journal.salesforce(key, "S", content("Second", **marks), at=10, sync_key=key)
+    journal.graph(key, "G", content("Second"), at=11)
+    journal.salesforce(key, "S", content("Third", **marks), at=12, sync_key=key)
+    done = journal.answer(step.commands[0], at=11)
+    assert done.decision is not None
+    assert done.decision.lost == ()
+    assert [(c.side, c.content.subject) for c in done.commands if c.content] == [(Side.GRAPH, "Third")]
+
+
+def test_microsoft_edit_undone_while_it_is_being_carried_is_undone_in_salesforce() -> None:
+    """A to B and back to A: the echo of B in Salesforce must not be taken for an edit and written to Microsoft 365."""
+    journal = Journal()
+    key = agreed_pair(journal, "A")
+    marks = {"external_id": "G", "sync_status": "Synced"}
+    step = journal.graph(key, "G", content("B"), at=10)
+    journal.salesforce(key, "S", content("B", **marks), at=11, sync_key=key)
+    journal.graph(key, "G", content("A"), at=12)
+    done = journal.answer(step.commands[0], at=11)
+    assert [(c.side, c.content.subject) for c in done.commands if c.content] == [(Side.SALESFORCE, "A")]
+
+
+def test_write_told_after_the_removal_does_not_restore_the_item() -> None:
+    """A sink's own report arriving after the item's removal is no restored item."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    journal.graph(key, "G", None, at=30)
+    journal.graph(key, "G", content("Review"), at=20, cause=WRITE)
+    assert journal.pair(key).graph.is_deleted
+
+
+def test_restored_salesforce_record_goes_out_again() -> None:
+    """A record restored from the bin still carries our marks; they are not those of an event that was not read yet."""
+    journal = Journal()
+    marks = {"external_id": "G", "sync_status": "Synced"}
+    step = journal.salesforce("s:S", "S", content("New"), at=1)
+    journal.answer(step.commands[0], "G", at=2)
+    deletion = journal.salesforce("s:S", "S", None, at=10)
+    journal.answer(deletion.commands[0], at=11)
+    done = journal.salesforce("s:S", "S", content("New", **marks), at=20, sync_key="s:S")
+    assert [(c.side, c.action, c.generation) for c in done.commands] == [(Side.GRAPH, Action.CREATE, 3)]
+
+
+def test_refused_write_is_not_repeated_because_its_mark_was_written() -> None:
+    """Writing the status Error must not make the refusal forgotten: the two would alternate for ever."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    commands = list(journal.graph(key, "G", content("Refused"), at=10).commands)
+    seen = 0
+    while commands:
+        command = commands.pop(0)
+        seen += 1
+        assert seen < 10, "the pair never settles"
+        if "subject" in command.fields:
+            commands += journal.answer(
+                command, result=Result.REFUSED, code="FIELD_CUSTOM_VALIDATION_EXCEPTION"
+            ).commands
+        else:
+            commands += journal.answer(command, at=10 + seen).commands
+    assert (journal.pair(key).status, journal.pair(key).reason) == (Status.ERROR, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+
+
+def test_record_that_refuses_its_mark_too_settles() -> None:
+    """A record that takes no write at all is tried with each write once."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    commands = list(journal.graph(key, "G", content("Refused"), at=10).commands)
+    seen = 0
+    while commands:
+        seen += 1
+        assert seen < 10, "the pair never settles"
+        commands += journal.answer(commands.pop(0), result=Result.REFUSED, code="INSUFFICIENT_ACCESS").commands
+    assert journal.pair(key).status is Status.ERROR
+
+
+def test_forwarded_entry_has_a_lane_of_its_own() -> None:
+    """A later input of the same topic may reach the other pair before the forwarded one does."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    journal.graph(key, "COPY", content("Copied"), at=10, sync_key=key)
+    forward = journal.forwards[0]
+    attendee = {"mailbox": "mailbox-bob", "i_cal_uid": "uid-COPY", "is_organizer": False}
+    journal.graph("m:uid-COPY", "COPY-BOB", content("Copied"), at=11, **attendee)
+    journal.fold(forward)
+    assert journal.pair("m:uid-COPY").graph.item.id == "COPY"  # type: ignore[union-attr]
+
+
+def test_stray_is_not_taken_back_when_its_place_is_free() -> None:
+    """An id that went to a pair of its own stays there, also while this pair's side is empty."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    journal.salesforce(key, "CLONE", content("Clone"), at=10, sync_key=key)
+    journal.salesforce(key, "S", None, at=20)
+    journal.graph(key, "G", content("Edited"), at=21)
+    journal.salesforce(key, "CLONE", content("Clone, edited"), at=30, sync_key=key)
+    assert journal.pair(key).salesforce.item is None
+    assert journal.forwards[-1].pair_key == "s:CLONE"
+
+
+def test_removal_read_before_our_write_is_told_is_filed() -> None:
+    """A removal of an id that intake never met is kept: when the id turns out to be our own write, it is deleted."""
+    source, directory = Position("graph.changes", 0, 4), Directory()
+    removal = Change(Side.GRAPH, "G", START, None, "mailbox-ann", cause="delta")
+    assert filed_under(removal, None) == REMOVED
+    assert entry_of_change(removal, None, directory, source) is None
+    item = Item(Side.GRAPH, "G", "e1", START, START, content(), mailbox="mailbox-ann", i_cal_uid="u", sync_key="s:S")
+    told = Change(Side.GRAPH, "G", START + timedelta(seconds=1), item, "mailbox-ann", cause=WRITE)
+    assert filed_under(told, REMOVED) == "s:S"
+    entry = entry_of_change(told, REMOVED, directory, source)
+    assert entry is not None
+    assert (entry.pair_key, entry.what.item) == ("s:S", None)  # type: ignore[union-attr]
+    back = entry_of_change(replace(told, cause="delta"), REMOVED, directory, source)
+    assert back is not None
+    assert back.what.item is not None  # type: ignore[union-attr]
