@@ -196,8 +196,15 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
     match outcome.result:
         case Result.APPLIED:
             state = _applied(with_side(state, outcome.side, held), command, outcome)
+        case Result.STALE if was_create and outcome.item is not None:
+            # Made, and edited before we could say so: what differs from what we wrote is that edit.
+            written = replace(command, target=command.target or command.content)
+            state = _applied(with_side(state, outcome.side, held), written, outcome)
         case Result.STALE:
             held = held if outcome.item is None else _answered(held, outcome.item, command, is_echo=False)
+            state = with_side(state, outcome.side, held)
+        case Result.GONE if was_create:  # made, and deleted before we could say so
+            held = replace(held, is_deleted=True, generation=max(held.generation, command.generation))
             state = with_side(state, outcome.side, held)
         case Result.GONE:
             state = with_side(state, outcome.side, _removed(held, command.id))

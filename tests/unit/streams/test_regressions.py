@@ -211,3 +211,19 @@ def test_removal_read_before_our_write_is_told_is_filed() -> None:
     back = entry_of_change(replace(told, cause="delta"), REMOVED, directory, source)
     assert back is not None
     assert back.what.item is not None  # type: ignore[union-attr]
+
+
+def test_created_item_that_was_deleted_before_the_outcome_is_a_deletion() -> None:
+    """The service knows the create's key but holds no such item any more: asking for it again would never end."""
+    journal = Journal()
+    step = journal.salesforce("s:S", "S", content("New"), at=1)
+    done = journal.answer(step.commands[0], result=Result.GONE)
+    assert [(c.side, c.action) for c in done.commands] == [(Side.SALESFORCE, Action.DELETE)]
+
+
+def test_created_item_that_was_edited_before_the_outcome_keeps_the_edit() -> None:
+    """What differs from what we wrote is somebody's edit, not something that both sides agreed on."""
+    journal = Journal()
+    step = journal.graph("m:uid-G", "G", content("Made"))
+    done = journal.answer(step.commands[0], "S", at=5, result=Result.STALE, held=content("Edited since"))
+    assert [(c.side, c.content.subject) for c in done.commands if c.content] == [(Side.GRAPH, "Edited since")]
