@@ -131,7 +131,7 @@ class GuardedAgent:
         """Heal a stalled partition, but only while the group still counts us in: a commit proves it."""
         if end <= owned.saved + 1:
             return
-        if await self.app.commit({(self.topic, owned.number): owned.saved + 1}):
+        if await self.app.is_member({(self.topic, owned.number): owned.saved + 1}):
             owned.compare_with_end(end)
 
     async def _consume(self, stream: Any) -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import faust
+from faust.exceptions import ConsistencyError
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from faust.types import TP
 
 from concord.guard.agent import GuardedAgent
 from concord.guard.ending import RESTART_ME, end_process
 from concord.guard.log_reader import LogReader
+from concord.guard.logs import OncePerWhile
 from concord.guard.outbox import Outbox
 from concord.guard.quarantine import stack_places
 from schemas.topics import DEFAULT_PARTITIONS
@@ -39,6 +43,11 @@ DRAIN_S: Final = 3.0
 REBALANCE_TIMEOUT_S: Final = 20.0
 # A clean stop takes at most this long, in seconds; then the process ends as it stands, which loses nothing.
 STOP_S: Final = 9.5
+# Longest wait for the last commit when partitions are handed over, in seconds.
+LAST_COMMIT_S: Final = 2.0
+# How long table recovery may stand still, or the group ignore us while records wait, before the process is started
+# again, in seconds.
+PATIENCE_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,25 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         self._holds: frozenset[TP] | None = None
         self._committed: dict[tuple[str, int], int] = {}
         self._chores: list[asyncio.Task[None]] = []
+        self._is_recovering = False
+        self._ignored_since: float | None = None
         self.on_rebalance_complete.connect(self._tables_recovered, weak=False)
 
     async def commit(self, offsets: Any) -> bool:
         """Commit offsets, by (topic, partition), to the group. False when the group does not count us in now."""
         return bool(await self.consumer._commit_offsets({TP(*where): offset for where, offset in offsets.items()}))
+
+    async def is_member(self, offsets: Mapping[tuple[str, int], int]) -> bool:
+        """Whether the group counts us in, proven by a commit. Ends the process when it has not for long."""
+        with suppress(TimeoutError):
+            if await asyncio.wait_for(self.commit(offsets), SESSION_TIMEOUT_S):
+                self._ignored_since = None
+                return True
+        now = time.monotonic()
+        self._ignored_since = self._ignored_since or now
+        if now - self._ignored_since > PATIENCE_S:
+            end_process("records wait, and the group does not know this worker")
+        return False
 
     async def on_start(self) -> None:
         """Connect the guard's own clients before anything is delivered."""
@@ -80,8 +103,9 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         self.outbox = Outbox(self._client_settings)
         self.reader = LogReader(self._client_settings)
         await self.outbox.start()
-        for chore in (self._save_positions(), self._commit_positions(), self._look_for_stalls(), self._watch_clock()):
-            task = asyncio.create_task(chore)
+        chores = (self._save_positions, self._commit_positions, self._look_for_stalls, self._watch_recovery)
+        for chore in (*chores, self._watch_clock):
+            task = asyncio.create_task(chore())
             task.add_done_callback(_must_not_fail)
             self._chores.append(task)
 
@@ -98,17 +122,23 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
 
     async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         self._holds = frozenset(assigned)
+        self._is_recovering = True
         await super()._on_partitions_assigned(assigned, generation_id)
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         self._holds = None
+        self._is_recovering = False
         await super()._on_partitions_revoked(revoked)
         self._let_go()
 
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:
         """Faust calls this when partitions are taken away and when it stops, before it closes the tables."""
         await asyncio.gather(*(guard.drain(DRAIN_S) for guard in self.guards))
-        await self._commit_moved()
+        if any(owned.has_unacknowledged_writes for guard in self.guards for owned in guard.owned):
+            # They would reach the changelog after those of the next owner.
+            end_process("table changes are still unacknowledged when the partitions go")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._commit_moved(), LAST_COMMIT_S)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -122,6 +152,7 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         if holds is None or self.tables.recovery._generation_id != self.consumer_generation_id:
             return  # taken away again in the meantime; another assignment follows
         self._let_go()
+        self._is_recovering = False
         for guard in self.guards:
             guard.take_over(where.partition for where in holds if where.topic == guard.topic)
 
@@ -151,6 +182,17 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
             if not self.rebalancing:
                 for guard in self.guards:
                     await guard.look_for_stalls()
+
+    async def _watch_recovery(self) -> None:
+        """Table recovery can wait for ever for a record that does not come: start again then."""
+        standing, since = -1, time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            remaining = self.tables.recovery.active_remaining_total() if self._is_recovering else -1
+            if remaining != standing or not self._is_recovering:
+                standing, since = remaining, time.monotonic()
+            elif time.monotonic() - since > PATIENCE_S:
+                end_process(f"table recovery stands still with {remaining} changes to go")
 
     async def _watch_clock(self) -> None:
         """A process that was frozen longer than its session may have lost its partitions without knowing: it must not
@@ -225,6 +267,8 @@ def run_app(app: GuardedApp, *, metrics_port: int | None = None) -> int:
         from prometheus_client import start_http_server
 
         start_http_server(metrics_port, addr="127.0.0.1")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OncePerWhile("aiokafka", "kafka"))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     worker = _Worker(app, loop=loop, quiet=True, override_logging=False, redirect_stdouts=False)
@@ -233,6 +277,10 @@ def run_app(app: GuardedApp, *, metrics_port: int | None = None) -> int:
         worker.execute_from_commandline()
         return 0
     except SystemExit as ended:
+        if isinstance(app.crash_reason, ConsistencyError):
+            log.critical("a changelog was made anew; the tables are removed and recovered from it on the next start")
+            shutil.rmtree(app.conf.tabledir, ignore_errors=True)
+            return RESTART_ME
         return ended.code if isinstance(ended.code, int) else 1
     except Exception as error:  # noqa: BLE001  # its text may hold what is in records: name and places only
         log.critical("the worker crashed: %s, at\n%s", type(error).__name__, stack_places(error))

@@ -43,6 +43,9 @@ class Partition(Protocol):
     async def idle(self, seconds: float) -> None:
         """Sleep without holding a place."""
 
+    async def until(self, reached: Callable[[], bool], limit_s: float | None) -> bool:
+        """Wait for a condition; returns whether it was reached within the limit."""
+
 
 class Lane:
     """The hands of one step, bound to the partition of its record; valid until the step ends.
@@ -90,6 +93,10 @@ class Lane:
     ) -> None:
         """Send a record; records of one call order keep it per partition. Raises RecordTooLarge."""
         self._partition.post(self._work, topic, (key, value, headers), partition, timestamp_ms)
+
+    async def acknowledged(self) -> None:
+        """Wait until the broker has everything that this step wrote and sent so far: for hooks that send very much."""
+        await self._partition.until(lambda: self._work.unacknowledged == 0, None)
 
     async def sleep(self, seconds: float) -> None:
         """Wait without holding one of the places for running steps. The record's key stays reserved."""

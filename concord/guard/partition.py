@@ -63,6 +63,7 @@ class OwnedPartition:
         self._inbox: deque[Record] = deque()
         self._changed = asyncio.Event()
         self._unacknowledged = 0
+        self._unacknowledged_writes = 0
         self._hooks_running = 0
         self._has_begun = False
         self.is_stopping = False
@@ -136,6 +137,11 @@ class OwnedPartition:
         self.save_position()
         await self.until(lambda: self._unacknowledged == 0, limit_s)
         self.save_position()
+
+    @property
+    def has_unacknowledged_writes(self) -> bool:
+        """Whether changes of the table are on their way that the broker has not acknowledged."""
+        return self._unacknowledged_writes > 0
 
     def close(self) -> None:
         """The partition is not ours any more: no write after this."""
@@ -363,11 +369,13 @@ class OwnedPartition:
 
     def _post_write(self, write: Write, on_acknowledged: Callable[[], None]) -> None:
         self._unacknowledged += 1
+        self._unacknowledged_writes += 1
         answered = partial(self._write_answered, write, on_acknowledged)
         content = (write.key, write.value, self.number)
         self._shared.outbox.post(Outgoing(self._shared.changelog, *content, (), None, answered))
 
     def _write_answered(self, write: Write, on_acknowledged: Callable[[], None], offset: int) -> None:
+        self._unacknowledged_writes -= 1
         if not self._is_closed:
             self._store.acknowledged(write, offset)
         self._answered(on_acknowledged, offset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from itertools import count
 from typing import Any, Final, Protocol
 
@@ -36,9 +36,6 @@ class Host(Partition, Protocol):
 
     def notice(self) -> None:
         """Something changed."""
-
-    async def until(self, reached: Callable[[], bool], limit_s: float | None) -> bool:
-        """Wait for a condition; returns whether it was reached within the limit."""
 
 
 class Performer:

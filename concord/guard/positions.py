@@ -168,8 +168,15 @@ class Work:
         self._unacknowledged = 0
         self.is_finished = False
 
+    @property
+    def unacknowledged(self) -> int:
+        """How many records are on their way."""
+        return self._unacknowledged
+
     def expect(self, count: int = 1) -> None:
-        """`count` more records are on their way to the broker."""
+        """`count` more records are on their way to the broker. Raises RuntimeError after the step has ended."""
+        if self._stepped:
+            raise RuntimeError("The step has ended: nothing would wait for what it sends now.")
         self._unacknowledged += count
 
     def acknowledged(self, count: int = 1) -> None:
