@@ -307,7 +307,8 @@ def test_what_passes_is_raised_not_decided(command: Command, answer: Any, kind: 
 @pytest.mark.parametrize(
     "answer",
     [refusal(400, "ErrorPropertyValidationFailure"), refusal(413, "TooLarge"),
-     refusal(404, "MailboxNotEnabledForRESTAPI"), refusal(507, "ErrorQuotaExceeded"), refusal(400, "ErrorInvalidIdMalformed")],
+     refusal(404, "MailboxNotEnabledForRESTAPI"), refusal(507, "ErrorQuotaExceeded"),
+     refusal(400, "ErrorInvalidIdMalformed")],
 )  # fmt: skip
 def test_what_can_never_succeed_is_refused_in_the_services_words(command: Command, answer: Reply) -> None:
     """Code and message are Graph's own."""
