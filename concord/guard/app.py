@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import faust
 from faust.exceptions import ConsistencyError
@@ -61,6 +61,16 @@ class AppOptions:
     """Copies of changelog topics."""
 
 
+class Companion(Protocol):
+    """Something that lives as long as the app does, such as a follower of a small topic."""
+
+    async def start(self) -> None:
+        """Begin; returns when begun."""
+
+    async def stop(self) -> None:
+        """End."""
+
+
 class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
     """A Faust app whose agents are guarded. Made by `build_app`."""
 
@@ -73,6 +83,7 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         self.partitions = partitions
         self.worker = worker
         self.guards: list[GuardedAgent] = []
+        self._companions: list[Companion] = []
         self._client_settings = dict(client_settings)
         self._holds: frozenset[TP] | None = None
         self._committed: dict[tuple[str, int], int] = {}
@@ -80,6 +91,11 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         self._is_recovering = False
         self._ignored_since: float | None = None
         self.on_rebalance_complete.connect(self._tables_recovered, weak=False)
+
+    def alongside(self, companion: Companion) -> None:
+        """Start this with the app, before the first record is delivered, and stop it after the last. Call it before
+        the app runs."""
+        self._companions.append(companion)
 
     async def commit(self, offsets: Any) -> bool:
         """Commit offsets, by (topic, partition), to the group. False when the group does not count us in now."""
@@ -103,6 +119,8 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         self.outbox = Outbox(self._client_settings)
         self.reader = LogReader(self._client_settings)
         await self.outbox.start()
+        for companion in self._companions:
+            await companion.start()
         chores = (self._save_positions, self._commit_positions, self._look_for_stalls, self._watch_recovery)
         for chore in (*chores, self._watch_clock):
             task = asyncio.create_task(chore())
@@ -114,6 +132,8 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         await super().on_stop()
         for chore in self._chores:
             chore.cancel()
+        for companion in self._companions:
+            await companion.stop()
         if hasattr(self, "outbox"):
             await self.outbox.stop()
             await self.reader.stop()

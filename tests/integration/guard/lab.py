@@ -169,7 +169,7 @@ class Lab:
         """The group's committed offsets of the source."""
         with admin_of(self.address) as admin:
             offsets = admin.list_group_offsets({self.settings.app: None})[self.settings.app]
-        return {where.partition: found["offset"] for where, found in offsets.items()}
+        return {where.partition: found.offset for where, found in offsets.items()}
 
     def commit_at_end(self) -> None:
         """Let the group stand at the end of the source, whatever was processed."""

@@ -17,6 +17,8 @@ from itertools import count
 from pathlib import Path
 
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, Step, build_app, guarded_agent, run_app
+from concord.guard import agent as agent_module
+from concord.guard import app as app_module
 from schemas.errors import UnreadableRecord
 
 TABLE = "toy"
@@ -102,6 +104,9 @@ def main() -> int:
         partitions=settings.partitions,
         worker=settings.worker,
     )
+    if settings.deaf_after:
+        # Shorter looks at silence: the test would only wait.
+        agent_module.SILENCE_S, app_module.LOOK_EVERY_S = 1.0, 0.5
     options = AgentOptions(lanes=settings.lanes)
     guarded_agent(app, settings.source, make_step(settings, app), table=TABLE, options=options)
     return run_app(app)
