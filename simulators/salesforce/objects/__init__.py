@@ -1,0 +1,1 @@
+"""The standard objects of an org, as data: one module per family."""
