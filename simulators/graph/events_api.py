@@ -113,7 +113,8 @@ class EventsApi:
     def _check_version(self, call: Call, item: Snapshot) -> None:
         wanted = call.request.header("if-match").strip()
         if wanted and wanted != "*":
-            if wanted.strip('"') not in (etag(item), item.event.change_key, etag(item).removeprefix("W/").strip('"')):
+            held = etag(item).removeprefix("W/").strip('"')
+            if wanted.removeprefix("W/").strip('"') not in (held, item.event.change_key):
                 raise conflict()
         elif self._world.chance(self._world.behaviour.transient_conflict):
             raise conflict()
