@@ -86,6 +86,11 @@ class OwnedPartition:
         self._last_arrival = self._loop.time()
         if not self._has_room() and not self._is_shedding:
             self._is_shedding = not await self.until(self._has_room, ROOM_WAIT_S)
+            if self._is_shedding:
+                log.warning(
+                    "%s/%d: stuck at position %d with %d records in hand; arrivals are let go and read back later",
+                    self._shared.topic, self.number, self._progress.position, self._progress.unfinished,
+                )  # fmt: skip
         self._delivered = max(self._delivered, record.offset)
         if self._has_room():
             self._is_shedding = False

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from prometheus_client import REGISTRY
 from unit.guard.fakes import CHANGELOG, TOPIC, Bench, HeldOutbox, MemoryDatabase, MemoryTopic, record, settle
 
 from concord.guard import partition as partition_module
@@ -570,6 +571,64 @@ def test_a_failing_hook_ends_the_process(endings: list[str]) -> None:
         assert len(endings) == 1
         assert "KeyError outside a step of things/0" in endings[0]
         assert "private text" not in endings.pop()
+        owned.close()
+
+    run(scenario())
+
+
+def test_the_metrics_count_what_happened() -> None:
+    """A hole of three, one repeat, one poison record: each in its own counter; gauges go with the partition."""
+
+    def counted(name: str, **more: str) -> float:
+        return REGISTRY.get_sample_value(f"concord_guard_{name}", {"topic": TOPIC, "partition": "0", **more}) or 0.0
+
+    names = ("holes_total", "healed_records_total", "redone_records_total")
+
+    async def scenario() -> None:
+        def step(given: Record, lane: Lane) -> None:
+            if given.offset == 4:
+                raise KeyError("text")
+
+        bench = Bench(step)
+        bench.topic.fill(5)
+        before = [counted(name) for name in names]
+        poison = counted("quarantined_total", error="KeyError")
+        owned = await begun(bench)
+        for offset in (0, 4, 2):
+            await owned.arrived(bench.topic.records[offset])
+        await settle()
+        owned.save_position()
+        assert [counted(name) - was for name, was in zip(names, before, strict=True)] == [1, 3, 1]
+        assert counted("quarantined_total", error="KeyError") == poison + 1
+        assert counted("position") == 4
+        assert counted("in_flight") == 0
+        owned.close()
+        assert REGISTRY.get_sample_value("concord_guard_position", {"topic": TOPIC, "partition": "0"}) is None
+
+    run(scenario())
+
+
+def test_a_hook_may_wait_for_what_it_sent() -> None:
+    """`acknowledged` returns when the broker has everything so far, so that a long sweep holds little in memory."""
+
+    async def scenario() -> None:
+        steps: list[str] = []
+
+        async def assigned(number: int, lane: Lane) -> None:
+            lane.send("out", b"k", b"v")
+            lane.set(b"k", b"v")
+            steps.append("sent")
+            await lane.acknowledged()
+            steps.append("acknowledged")
+
+        bench = Bench(Journal(), AgentOptions(on_assigned=assigned), outbox=HeldOutbox(answers=False))
+        owned = await begun(bench)
+        bench.outbox.answer()
+        await settle()
+        assert steps == ["sent"]
+        bench.outbox.answer()
+        await settle()
+        assert steps == ["sent", "acknowledged"]
         owned.close()
 
     run(scenario())

@@ -127,6 +127,14 @@ def test_work_is_finished_by_the_last_acknowledgement() -> None:
         work.acknowledged()
 
 
+def test_what_is_sent_after_the_step_is_refused() -> None:
+    """Nothing would wait for it: a task that outlives its step must not send."""
+    work = Work(Rules(), lambda: None)
+    work.stepped()
+    with pytest.raises(RuntimeError, match="step has ended"):
+        work.expect()
+
+
 def test_a_step_that_causes_nothing_is_finished_when_it_ends() -> None:
     """No record sent, nothing to wait for."""
     progress = Progress()
