@@ -36,6 +36,7 @@ class Call:
     zone: ZoneInfo
     options: Mapping[str, str]
     tx: Transaction | None = None
+    is_subrequest: bool = False
 
     def object_body(self) -> dict[str, Any]:
         """The body as a JSON object. Raises SalesforceError (400, or 415 for another media type)."""

@@ -55,7 +55,8 @@ class Change:
 
     def to_json(self) -> dict[str, Any]:
         """All members as JSON values."""
-        return {**asdict(self), "row": dict(self.row)}
+        lists = {name: list(getattr(self, name)) for name in ("changed_fields", "nulled_fields")}
+        return {**asdict(self), **lists, "row": dict(self.row)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Change:

@@ -150,7 +150,7 @@ def _sub_call(call: Call, item: Subrequest, tx: Transaction | None) -> Call:
     body = b"" if item.body is None else json.dumps(item.body).encode()
     request = Request(item.method, item.url, headers, body, call.request.base_url)
     options = read_call_options(request.header("sforce-call-options"))
-    return replace(call, request=request, tx=tx, options=options)
+    return replace(call, request=request, tx=tx, options=options, is_subrequest=True)
 
 
 def _subrequests(items: Any, maximum: int) -> list[Subrequest]:

@@ -114,7 +114,7 @@ class Rest:
         raise not_found()
 
     def _composite_resource(self, call: Call, rest: list[str]) -> Response:
-        if call.tx is not None:
+        if call.is_subrequest:
             raise SalesforceError(400, "INVALID_INPUT", "A composite request cannot be nested in another one")
         match rest:
             case [] if call.request.method == "GET":

@@ -44,14 +44,17 @@ class RowResources:
         method = call.request.method
         if not segments:
             _allow(method, "GET")
-            return self._unless_unmodified(call, describe_global(call.schema, call.version))
+            return self._unless_unmodified(call, describe_global(self._records.schema, call.version))
         sobject = call.schema.object(segments[0])
         match segments[1:]:
             case []:
                 return self._basic(call, sobject)
             case ["describe"]:
                 _allow(method, "GET")
-                return self._unless_unmodified(call, describe_object(call.schema, sobject, call.version))
+                # Describe ignores a default namespace.
+                schema = self._records.schema
+                full = schema.object(sobject.stored_as or sobject.name)
+                return self._unless_unmodified(call, describe_object(schema, full, call.version))
             case ["updated" | "deleted" as which]:
                 _allow(method, "GET")
                 return self._replication.answer(call, sobject, which)

@@ -21,8 +21,8 @@ class Seeding:
     def __init__(self, records: Records) -> None:
         self._records = records
 
-    def found_org(self, org: Org) -> str:
-        """Create the org's own row, its profiles and the integration user, whose id is the answer."""
+    def found_org(self, org: Org) -> None:
+        """Create the org's own row, its profiles and the integration user."""
         records = self._records
         schema = records.schema
         user = schema.object("User")
@@ -46,7 +46,6 @@ class Seeding:
                 "TimeZoneSidKey": "GMT",
             }
             records.create(tx, schema.object("Organization"), about, record_id=canonical(org.id), privileged=True)
-        return user_id
 
     def completed(self, sobject: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A user's fields with those that the API would demand of a caller but a seed need not name."""

@@ -65,7 +65,7 @@ class SalesforceSimulator:
         self._oauth = OAuth(org, self.access, self._records.store, self._sessions, clock.now)
         self._soap = SoapLogin(org, self._records.store, self._oauth, self._sessions)
         self._rest = Rest(self._records, self._seeding, self._sessions, self._usage, self._queries, self._replication)
-        self.integration_user_id = self._seeding.found_org(org)
+        self._seeding.found_org(org)
         self._seed: dict[str, Any] = {}
         self.seal()
 
@@ -147,6 +147,11 @@ class SalesforceSimulator:
             for row in rows
             if deleted or not row.get("IsDeleted")
         ]
+
+    @property
+    def integration_user_id(self) -> str:
+        """The id of the org's integration user."""
+        return self._seeding.user_id(self.org.integration_username)
 
     @property
     def changes(self) -> Sequence[Change]:
