@@ -40,25 +40,28 @@ class Action:
 class ControlledService(Service, Protocol):
     """What every simulator offers to the control surface beside its requests."""
 
-    clock: SimulatorClock
-
     def dump(self) -> dict[str, Any]:
         """Everything it holds, as JSON values."""
 
 
 class Control:
-    """Answers /_sim/ requests for one service. `extra` are the actions that only this service has."""
+    """Answers /_sim/ requests for one service.
+
+    `clock` is the one that the service reads; `extra` are the actions that only this service has.
+    """
 
     def __init__(
         self,
         name: str,
         service: ControlledService,
+        clock: SimulatorClock,
         faults: FaultPlan,
         traffic: RequestLog,
         extra: Sequence[Action] = (),
     ) -> None:
         self._name = name
         self._service = service
+        self._clock = clock
         self._faults = faults
         self._traffic = traffic
         actions = (*self._own_actions(), *extra)
@@ -134,22 +137,24 @@ class Control:
         return {"cleared": True}
 
     def _read_clock(self, request: Request) -> Any:
-        return {"now": self._service.clock.now().isoformat()}
+        return {"now": self._clock.now().isoformat()}
 
     def _move_clock(self, request: Request) -> Any:
         value = json_of(request)
         if not isinstance(value, dict) or len(value) != 1 or not value.keys() <= {"advance_s", "set"}:
             raise BadControl('give {"advance_s": seconds} or {"set": "2026-03-02T09:00:00Z"}')
         if "set" in value:
-            self._service.clock.set(_moment(value["set"]))
+            self._clock.set(_moment(value["set"]))
         else:
             seconds = value["advance_s"]
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or abs(seconds) > 1e9:
                 raise BadControl(f"advance_s is {seconds!r}, which is not a number of seconds")
-            self._service.clock.advance(seconds)
+            self._clock.advance(seconds)
         return self._read_clock(request)
 
     def _reset(self, request: Request) -> Any:
+        # The clock first: the service stamps what it restores.
+        self._clock.set(datetime.now(UTC))
         self._service.reset()
         self._faults.clear()
         self._traffic.clear()

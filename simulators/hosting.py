@@ -39,7 +39,8 @@ class Hosted:
     @property
     def url(self) -> str:
         """Base URL over plain HTTP, no slash at the end."""
-        return f"http://{self.host}:{self.plain_port}"
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104  # compared, not bound
+        return f"http://{host}:{self.plain_port}"
 
     @property
     def tls_url(self) -> str:

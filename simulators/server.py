@@ -22,6 +22,7 @@ import httpx
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from simulators.clock import SimulatorClock
 from simulators.control import CONTROL_PREFIX, Action, Control, ControlledService
 from simulators.faults import Fault, FaultPlan
 from simulators.http import Delivery, Request, Response
@@ -76,6 +77,7 @@ class Edge:
         self,
         name: str,
         service: ControlledService,
+        clock: SimulatorClock,
         actions: Sequence[Action] = (),
         webhook_tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -83,13 +85,13 @@ class Edge:
         self.service = service
         self.faults = FaultPlan()
         self.traffic = RequestLog()
-        self._control = Control(name, service, self.faults, self.traffic, actions)
+        self._control = Control(name, service, clock, self.faults, self.traffic, actions)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{name}-simulator")
         self._webhook_tls = webhook_tls if webhook_tls is not None else ssl.create_default_context()
         self._servers: list[_Server] = []
         self._begin: Callable[[Request], Response | None] = getattr(service, "begin", lambda request: None)
         self._end: Callable[[Request], None] = getattr(service, "end", lambda request: None)
-        self._client_of: Callable[[Request], str] = getattr(service, "client_of", client_of)
+        self._named_client: Callable[[Request], str] = getattr(service, "client_of", lambda request: "unknown")
 
     def call(self, function: Callable[[], T]) -> T:
         """Run `function` on the service's thread and return its result. For tests and for saving; blocks."""
@@ -121,6 +123,11 @@ class Edge:
             await _cut(scope["state"]["transport"])
             return
         await _send(send, response, request.method)
+
+    def _client_of(self, request: Request) -> str:
+        """Who asks: as the service knows the caller, else as the headers say."""
+        name = self._named_client(request)
+        return name if name and name != "unknown" else client_of(request)
 
     async def _control_answer(self, request: Request) -> Response:
         if self._control.needs_service(request):

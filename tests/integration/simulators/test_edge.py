@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def hosted(service: TinyService, certificates: Certificates) -> Iterator[Hosted]
     """The service on two free ports."""
     extra = (Action("POST", "shout", "an action of this service alone", lambda request: {"loud": True}),)
     host = Host(certificates.server_context)
-    listening = host.add(Edge("tiny", service, extra), 0, 0)
+    listening = host.add(Edge("tiny", service, service.clock, extra), 0, 0)
     with host:
         yield listening
 
@@ -208,6 +209,7 @@ def test_the_clock_moves_and_a_reset_undoes_all(hosted: Hosted, service: TinySer
     client.post(f"{hosted.url}/_sim/faults", json={"status": 500})
     client.post(f"{hosted.url}/_sim/reset").raise_for_status()
     assert service.resets == 1
+    assert abs((service.clock.now() - datetime.now(UTC)).total_seconds()) < 60
     assert client.get(f"{hosted.url}/_sim/faults").json()["faults"] == []
     assert client.get(f"{hosted.url}/_sim/requests").json()["total"] == 0
 
@@ -274,13 +276,13 @@ def test_a_taken_port_is_named(service: TinyService, certificates: Certificates)
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"Port {port} is in use.*--port-base"):
-            Host(certificates.server_context).add(Edge("tiny", service), port, 0)
+            Host(certificates.server_context).add(Edge("tiny", service, service.clock), port, 0)
 
 
 def test_stopping_is_quick_and_closes_the_ports(service: TinyService, certificates: Certificates) -> None:
     """Open keep-alive connections do not hold up the stop; afterwards nobody listens."""
     host = Host(certificates.server_context)
-    hosted = host.add(Edge("tiny", service), 0, 0)
+    hosted = host.add(Edge("tiny", service, service.clock), 0, 0)
     with host, httpx.Client(trust_env=False) as idle:
         idle.get(f"{hosted.url}/a").raise_for_status()
         started = time.monotonic()
