@@ -30,7 +30,7 @@ class ConfigError(ConcordError):
     """Settings or environment are wrong. `problems` lists each; nothing was started."""
 
     def __init__(self, problems: list[str], fix: str = "") -> None:
-        super().__init__("; ".join(problems), fix)
+        super().__init__("; ".join(problems) + ".", fix)
         self.problems = problems
 
 

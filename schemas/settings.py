@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -91,6 +92,9 @@ class Settings:
         return user is not None and user.is_enabled
 
 
+# How far back the past range begins unless an administrator says otherwise, counted from the first enablement.
+COMMENCEMENT_MONTHS: Final = 6
+
 # Name on the command line -> how its text is read. The one list of settings an administrator can change.
 _BOOLEANS: Final = {"on": True, "off": False, "yes": True, "no": False, "true": True, "false": False}
 
@@ -103,7 +107,7 @@ def _read_bool(text: str) -> bool:
 
 def _read_between(low: int, high: int) -> Any:
     def read(text: str) -> int:
-        if not text.isdigit() or not low <= int(text) <= high:
+        if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
             raise ValueError(f"use a whole number from {low} to {high}")
         return int(text)
 
@@ -161,6 +165,9 @@ def change_settings(current: Settings, updates: dict[str, str], *, by: str, now:
             problems.append(f"{name}={text!r}: {error}")
     if isinstance(values.get("commencement_date"), date) and values["commencement_date"] > now.date():
         problems.append("commencement_date lies in the future")
+    licences, enabled = values.get("licences"), sum(user.is_enabled for user in current.users)
+    if licences and enabled > licences:
+        problems.append(f"{enabled} users are enabled, but only {licences} would be licensed")
     if problems:
         raise ConfigError(problems, "Nothing was changed.")
     return _stamped(current, replace(current, **values), by=by, now=now)
@@ -183,6 +190,12 @@ def change_users(current: Settings, users: list[UserSetting], *, by: str, now: d
     return _stamped(current, after, by=by, now=now)
 
 
+def _months_before(day: date, months: int) -> date:
+    years, month = divmod(day.month - 1 - months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
 def _stamped(before: Settings, after: Settings, *, by: str, now: datetime) -> Settings:
     """Number the document; start each user's outbound time when outbound begins for them (rule 7.5)."""
     users = []
@@ -194,7 +207,7 @@ def _stamped(before: Settings, after: Settings, *, by: str, now: datetime) -> Se
         users.append(replace(user, outbound_since=(since or now) if is_outbound else None))
     commencement = after.commencement_date
     if commencement is None and any(user.is_enabled for user in after.users):
-        commencement = (now - timedelta(days=183)).date()
+        commencement = _months_before(now.date(), COMMENCEMENT_MONTHS)
     return replace(
         after,
         number=before.number + 1,
