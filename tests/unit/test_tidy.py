@@ -1,0 +1,263 @@
+"""The house rules that no linter knows. Each message says what to do."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = ("schemas", "projections", "streams", "connectors", "simulators", "concord")
+CODE = (*PACKAGES, "tests", "bench")
+MODULE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 60
+PARAMETERS_MAX = 7
+
+# Modules named after nothing in particular collect everything.
+BANNED_MODULES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handlers", "base"}
+BANNED_PREFIXES = ("process_", "handle_", "do_", "manage_")
+BANNED_SUFFIXES = ("Manager", "Handler", "Helper", "Utils")
+# Asked for by the standard library, or about the operating system's processes.
+IMPOSED = {
+    "handle_starttag",
+    "handle_endtag",
+    "handle_data",
+    "handle_startendtag",
+    "do_GET",
+    "do_POST",
+    "process_started",
+}
+FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+
+# What the pure modules must not know of: transports, brokers, loops, clocks (design §7).
+IMPURE = {
+    "faust", "mode", "aiokafka", "kafka", "httpx", "requests", "simple_salesforce", "msal", "grpc", "asyncio", "time",
+    "threading", "socket", "subprocess", "random", "rocksdict", "os",
+}  # fmt: skip
+PURE_CONNECTOR_MODULES = ("wire.py", "translate.py", "text.py", "compare.py", "source.py", "sink.py", "exchange.py")
+TEXT_SUFFIXES = {".py", ".md", ".toml", ".lock", ".yml", ".yaml", ".json", ".xml", ".html", ".css", ".js", ".txt", ""}
+
+
+@cache
+def modules() -> list[Path]:
+    """Every Python file of the project."""
+    return sorted(path for name in CODE for path in (ROOT / name).rglob("*.py") if "__pycache__" not in path.parts)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """A module, parsed."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def texts() -> list[Path]:
+    """Every text file that a reader or a machine gets: hidden folders, caches and data of others left out."""
+    return sorted(
+        path
+        for path in ROOT.rglob("*")
+        if path.is_file()
+        and path.suffix in TEXT_SUFFIXES
+        and not any(
+            part.startswith(".") or part in {"__pycache__", "dist", "build"} for part in path.relative_to(ROOT).parts
+        )
+    )
+
+
+def short(path: Path) -> str:
+    """A path as seen from the project's folder."""
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[FUNCTION]:
+    """Every function of a module, nested ones and methods included."""
+    return (node for node in ast.walk(tree(path)) if isinstance(node, FUNCTION))
+
+
+def lines_of(node: FUNCTION) -> int:
+    """Length of a function, its decorators left out."""
+    assert node.end_lineno is not None
+    return node.end_lineno - node.lineno + 1
+
+
+def is_pure(path: Path) -> bool:
+    """Whether a module belongs to the core that knows no clock, broker or network."""
+    parts = path.relative_to(ROOT).parts
+    if parts[0] in {"schemas", "projections", "streams"}:
+        return path.name != "release.py"  # a tool for the source tree: it writes files
+    return parts[0] == "connectors" and path.name in PURE_CONNECTOR_MODULES
+
+
+def parameters_of(node: FUNCTION) -> int:
+    """Positional parameters of a function; keyword-only ones name themselves at each call."""
+    return len([a for a in [*node.args.posonlyargs, *node.args.args] if a.arg not in {"self", "cls"}])
+
+
+def public_parts(module: ast.Module) -> Iterator[FUNCTION | ast.ClassDef]:
+    """Public functions and classes of a module, and the public methods of these classes."""
+    for node in module.body:
+        if isinstance(node, FUNCTION | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            inner = node.body if isinstance(node, ast.ClassDef) else []
+            yield from (n for n in inner if isinstance(n, FUNCTION) and not n.name.startswith("_"))
+
+
+def lines_with(pattern: re.Pattern[str], paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Where a pattern occurs: file and line number, and what was found."""
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            found = pattern.search(line)
+            if found:
+                yield f"{short(path)}:{number}", found[0]
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names that a module imports."""
+    found = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def assert_none(problems: Iterable[str]) -> None:
+    """Fail with every problem at once."""
+    found = list(problems)
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_modules_fit_in_a_head() -> None:
+    """Past 500 lines a module holds more than one concept."""
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    assert_none(
+        f"{short(path)} has {count} lines: move one concept into a module of its own"
+        for path, count in lengths.items()
+        if count > MODULE_LINES_MAX
+    )
+
+
+def test_functions_fit_a_screen() -> None:
+    """Past 60 lines control flow hides: push the ifs up, pull pure leaves out."""
+    assert_none(
+        f"{short(path)}: {node.name} has {lines_of(node)} lines, split it"
+        for path in modules()
+        for node in functions(path)
+        if lines_of(node) > FUNCTION_LINES_MAX
+    )
+
+
+def test_functions_take_few_parameters() -> None:
+    """Past seven positional parameters a value type is missing."""
+    assert_none(
+        f"{short(path)}: {node.name} takes {parameters_of(node)} parameters, group them in a type"
+        for path in modules()
+        for node in functions(path)
+        if parameters_of(node) > PARAMETERS_MAX
+    )
+
+
+def test_names_say_what_they_know() -> None:
+    """No `utils`, no `handle_this`: a name states the concept or what is decided."""
+    assert_none(
+        f"{short(path)}: name the module after the concept it holds"
+        for path in modules()
+        if path.stem in BANNED_MODULES
+    )
+    assert_none(
+        f"{short(path)}: {node.name} says nothing, name what it decides or returns"
+        for path in modules()
+        for node in functions(path)
+        if node.name.startswith(BANNED_PREFIXES) and node.name not in IMPOSED
+    )
+    assert_none(
+        f"{short(path)}: {node.name} says nothing, name what it knows"
+        for path in modules()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and node.name.endswith(BANNED_SUFFIXES)
+    )
+
+
+def test_public_code_is_documented() -> None:
+    """A module, a public class, a public function: one sentence of what goes in and comes out."""
+    ours = [path for path in modules() if path.relative_to(ROOT).parts[0] != "tests"]
+    assert_none(
+        f"{short(path)}: say in a module docstring what it knows" for path in ours if not ast.get_docstring(tree(path))
+    )
+    assert_none(
+        f"{short(path)}: give {node.name} a docstring"
+        for path in ours
+        for node in public_parts(tree(path))
+        if not ast.get_docstring(node)
+    )
+
+
+def test_every_test_says_what_must_hold() -> None:
+    """A test without a sentence cannot be judged when it fails."""
+    assert_none(
+        f"{short(path)}: say in a docstring what {node.name} holds"
+        for path in modules()
+        if path.name.startswith("test_")
+        for node in functions(path)
+        if node.name.startswith("test_") and not ast.get_docstring(node)
+    )
+
+
+def test_nothing_is_left_to_do() -> None:
+    """What is left to do is an issue, not a comment."""
+    left = re.compile(r"#.*\b(TO" + r"DO|FIX" + r"ME|X" + r"XX|HA" + r"CK)\b")
+    assert_none(f"{place}: file an issue and remove the comment" for place, _ in lines_with(left, modules()))
+
+
+def test_no_test_is_skipped_without_a_reason() -> None:
+    """A skip or an expected failure without its reason is a test that nobody misses."""
+    bare = re.compile(r"mark\.(skip|xfail)\s*(\(\s*\))?\s*$|pytest\.(skip|xfail)\(\s*\)")
+    assert_none(f"{place}: give the reason, or run the test" for place, _ in lines_with(bare, modules()))
+
+
+def test_pure_modules_know_no_clock_broker_or_network() -> None:
+    """The core is folded again years later and must come out the same: now is an argument, a write is a value."""
+    pure = [path for path in modules() if is_pure(path)]
+    assert_none(
+        f"{short(path)} imports {', '.join(sorted(imported(path) & IMPURE))}: leave that to the edge in concord/roles"
+        for path in pure
+        if imported(path) & IMPURE
+    )
+    assert_none(
+        f"{short(path)}:{node.lineno} reads the clock: take `now` as an argument"
+        for path in pure
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"now", "utcnow", "today"}
+        and isinstance(node.value, ast.Name)
+        and node.value.id in {"datetime", "date"}
+    )
+
+
+def test_files_name_no_machine_and_no_package_index() -> None:
+    """A path of somebody's machine or an index's address works in one place only."""
+    host = r"(?:pypi\.org|pythonhosted\.org|npmjs\.org|/simple/|index-url\s*[=:]|trusted-host\s*[=:])"
+    home = r"(?:/home/|/Users/|/root/|/work/|/tmp/notes)"
+    others = [path for path in texts() if path != Path(__file__)]
+    assert_none(
+        f"{place} names {found!r}: make it relative or configurable"
+        for place, found in lines_with(re.compile(f"{host}|{home}"), others)
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "length", "parameters"), [("def f(a, b):\n    return a\n", 2, 2), ("@x\ndef g(): ...\n", 1, 0)]
+)
+def test_measures_measure(tmp_path: Path, source: str, length: int, parameters: int) -> None:
+    """The checks above would be worthless if they counted nothing."""
+    path = tmp_path / "m.py"
+    path.write_text(source, encoding="utf-8")
+    (node,) = functions(path)
+    assert (lines_of(node), parameters_of(node)) == (length, parameters)
+    assert len(modules()) > 50
+    assert any(is_pure(module) for module in modules())
