@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from email.utils import formatdate
 from socket import socket
 from typing import Any, TypeVar
 
@@ -233,6 +234,7 @@ class Edge:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,
@@ -288,6 +290,8 @@ async def _send(send: Callable[[Any], Awaitable[None]], response: Response, meth
         for name, value in response.headers.items()
         if name.lower() not in {"content-length", "transfer-encoding", "connection"}
     ]
+    if not any(name == b"date" for name, _ in headers):
+        headers.append((b"date", formatdate(usegmt=True).encode()))
     if response.status not in _NO_BODY:
         headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})

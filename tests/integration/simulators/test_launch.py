@@ -265,6 +265,14 @@ def test_a_dead_endpoint_gets_no_subscription(env: dict[str, str], http: httpx.C
     assert refused.json()["error"]["code"] == "ValidationError"
 
 
+def test_every_answer_has_one_date(env: dict[str, str], http: httpx.Client) -> None:
+    """The service's own clock where it tells the date, the wall clock elsewhere; never both."""
+    http.post(env["GRAPH_URL"].replace("/v1.0", "/_sim/clock"), json={"set": "2030-01-02T03:04:05Z"})
+    graph = http.get(f"{env['GRAPH_URL']}/users").headers.get_list("date")
+    assert [text[:16] for text in graph] == ["Wed, 02 Jan 2030"]
+    assert len(http.get(f"{env['SF_URL']}/services/data/").headers.get_list("date")) == 1
+
+
 def test_mails_name_who_caused_them(env: dict[str, str], http: httpx.Client) -> None:
     """One invitation and one cancellation for the one guest, caused by the client that wrote."""
     control = env["GRAPH_URL"].replace("/v1.0", "/_sim")
