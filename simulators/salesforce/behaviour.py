@@ -40,6 +40,8 @@ class Behaviour:
     """Unverified: whether ActivityDateTime of an all-day event is midnight instead of null."""
     collections_name_client: bool = True
     """Unverified: whether `client=` of Sforce-Call-Options reaches changeOrigin from composite and collections."""
+    bulk_wait_s: float = 0.0
+    """Longest time until a bulk job runs; with 0 it runs before the next request is answered."""
     limits_stale_s: int = 300
     """Age that the figures of `/limits` may have."""
 

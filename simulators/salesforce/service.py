@@ -16,11 +16,13 @@ from simulators.salesforce.calls import change_origin, error_response
 from simulators.salesforce.changes import Actor, Change, ChangeLog
 from simulators.salesforce.errors import SalesforceError, not_found
 from simulators.salesforce.ids import IdSource
+from simulators.salesforce.jobs import Jobs
 from simulators.salesforce.oauth import OAuth
 from simulators.salesforce.org import Access, Org
 from simulators.salesforce.queries import Queries
 from simulators.salesforce.records import Clock, Faults, Records
 from simulators.salesforce.replication import Replication
+from simulators.salesforce.resources import Resources
 from simulators.salesforce.rest import Rest
 from simulators.salesforce.seeding import Seeding
 from simulators.salesforce.sessions import Sessions
@@ -60,11 +62,13 @@ class SalesforceSimulator:
         self._usage = Usage(org)
         self._queries = Queries(self._records, self._ids, rng)
         self._replication = Replication(self._records, rng)
+        self._jobs = Jobs(self._records, self._queries, self._ids, rng)
         self._archive = ArchiveJob(self._records, clock.now())
         self._seeding = Seeding(self._records)
         self._oauth = OAuth(org, self.access, self._records.store, self._sessions, clock.now)
         self._soap = SoapLogin(org, self._records.store, self._oauth, self._sessions)
-        self._rest = Rest(self._records, self._seeding, self._sessions, self._usage, self._queries, self._replication)
+        resources = Resources(self._records, self._queries, self._replication, self._jobs, self._usage)
+        self._rest = Rest(self._records, self._seeding, self._sessions, self._usage, resources)
         self._seeding.found_org(org)
         self._seed: dict[str, Any] = {}
         self.seal()
@@ -199,6 +203,7 @@ class SalesforceSimulator:
             "sessions": self._sessions.dump(),
             "usage": self._usage.dump(),
             "queries": self._queries.dump(),
+            "jobs": self._jobs.dump(),
             "purged_at": self._replication.purged_at,
             "archived_at": self._archive.last_run,
             "lock_writes": self.faults.lock_writes,
@@ -214,6 +219,7 @@ class SalesforceSimulator:
         self._sessions.load(state["sessions"])
         self._usage.load(state["usage"])
         self._queries.load(state["queries"])
+        self._jobs.load(state["jobs"])
         self._replication.purged_at = state["purged_at"]
         self._archive.last_run = state["archived_at"]
         self.faults.lock_writes = state["lock_writes"]
@@ -225,6 +231,7 @@ class SalesforceSimulator:
         now = self._now()
         self._archive.run_if_due(now)
         self._replication.purge(now)
+        self._jobs.run_due(now)
         size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers.items())
         if len(request.target) > URI_MAX:
             return Response.of_json(414, [{"message": "The URI is too long", "errorCode": "URI_TOO_LONG"}])

@@ -57,6 +57,8 @@ class Plan:
         self.sobject = sobject
         self.nodes: dict[str, Node] = {}
         self.children: list[Child] = []
+        self.paths: list[str] = []
+        """The selected field paths in order, in the org's own spelling."""
         self.counts_only = False
         self.filter: Filter | None = None
         self._engine = engine
@@ -164,6 +166,7 @@ class Soql:
                 for field in plan.sobject.fields:
                     if kind == "ALL" or field.custom == (kind == "CUSTOM"):
                         plan.nodes.setdefault(field.name, Node(field))
+                        plan.paths.append(field.name)
             case Subquery(query):
                 plan.children.append(self._child(plan.sobject, query))
             case Aggregate():
@@ -183,6 +186,7 @@ class Soql:
             message = f"duplicate field selected: {item.path.names[-1]}"
             raise SoqlError("MALFORMED_QUERY", message, item.path.at)
         nodes[target.field.name] = Node(target.field, label=item.label)
+        plan.paths.append(".".join([*(step.relationship or "" for step in target.steps), target.field.name]))
 
     def _child(self, parent: SObject, query: Query) -> Child:
         for relationship in self.schema.children(parent):
