@@ -17,7 +17,7 @@ class Directory:
     entries: dict[str, DirectoryEntry] = field(default_factory=dict)
     _by_address: dict[str, dict[str, DirectoryEntry]] = field(default_factory=dict)
     _by_record: dict[str, dict[str, DirectoryEntry]] = field(default_factory=dict)
-    _mailboxes: dict[str, str] = field(default_factory=dict)
+    _mailboxes: dict[str, set[str]] = field(default_factory=dict)
 
     def put(self, key: str, entry: DirectoryEntry) -> None:
         """Add or replace one fact."""
@@ -28,7 +28,7 @@ class Directory:
             self._by_record.setdefault(entry.id, {})[key] = entry
         elif entry.kind is EntryKind.MAILBOX:
             for address in (entry.address, *entry.aliases):
-                self._mailboxes[normal(address)] = entry.id
+                self._mailboxes.setdefault(normal(address), set()).add(entry.id)
 
     def remove(self, key: str) -> None:
         """Forget one fact."""
@@ -40,14 +40,13 @@ class Directory:
             self._by_record.get(entry.id, {}).pop(key, None)
         elif entry.kind is EntryKind.MAILBOX:
             for address in (entry.address, *entry.aliases):
-                if self._mailboxes.get(normal(address)) == entry.id:
-                    del self._mailboxes[normal(address)]
+                self._mailboxes.get(normal(address), set()).discard(entry.id)
 
     def record_for(self, address: str) -> DirectoryEntry | None:
         """The record an address means (rule 7.10): User before Email before Alternative Email before custom fields;
         within a class the oldest record id."""
         found = [entry for entry in self._by_address.get(normal(address), {}).values() if entry.is_active]
-        return min(found, key=lambda entry: (_PREFERENCE[entry.address_class], entry.id), default=None)
+        return min(found, key=lambda entry: (_PREFERENCE[entry.address_class], entry.id, entry.address), default=None)
 
     def address_of(self, record_id: str) -> DirectoryEntry | None:
         """The address a record is invited under: its Email before its alternatives."""
@@ -55,8 +54,9 @@ class Directory:
         return min(found, key=lambda entry: (_PREFERENCE[entry.address_class], entry.address), default=None)
 
     def mailbox_for(self, address: str) -> str:
-        """The mailbox of the tenant that an address belongs to, "" when it is outside."""
-        return self._mailboxes.get(normal(address), "")
+        """The mailbox of the tenant that an address belongs to, "" when it is outside. Of several that claim one
+        alias the smallest id, whichever was told first."""
+        return min(self._mailboxes.get(normal(address), ()), default="")
 
     def of_kind(self, kind: EntryKind) -> list[DirectoryEntry]:
         """All facts of one kind, by key."""
