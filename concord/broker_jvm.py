@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -245,5 +246,9 @@ def _end_leftover(folder: Path) -> None:
         with suppress(ProcessLookupError):
             # Its owner is gone, so nobody waits for an orderly stop; Kafka recovers its log at the next start.
             os.kill(pid, signal.SIGKILL)
+        # Until it is gone it holds the folder's files open and may still write.
+        deadline = time.monotonic() + STOP_DEADLINE_S
+        while process_started(pid) == started and time.monotonic() < deadline:
+            time.sleep(0.02)
     with suppress(FileNotFoundError):
         (folder / "broker.pid").unlink()
