@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from schemas.changes import WRITE, Item, Side
@@ -41,7 +42,7 @@ def evolve(state: PairState, entry: JournalEntry, offset: int) -> tuple[PairStat
     state = replace(state, lanes={**state.lanes, lane.lane: lane.offset})
     match entry.what:
         case Seen() as seen:
-            return _see(state, seen)
+            return _see(state, seen, entry.observed_at)
         case OutcomeKnown(outcome):
             return _learn(state, outcome)
         case OperatorActed():
@@ -55,9 +56,10 @@ def own_key(item: Item) -> str:
     """The key an item has by itself, whatever marks it carries."""
     if item.side is Side.SALESFORCE:
         return f"s:{item.id}"
+    uid = item.i_cal_uid or f"id:{item.id}"  # without one, items must not all become one pair
     if item.original_start is not None:
-        return f"m:{item.i_cal_uid}@{item.original_start:%Y%m%dT%H%M%SZ}"
-    return f"m:{item.i_cal_uid}"
+        return f"m:{uid}@{item.original_start:%Y%m%dT%H%M%SZ}"
+    return f"m:{uid}"
 
 
 def command_digest(command: Command) -> str:
@@ -85,7 +87,7 @@ def other(side: Side) -> Side:
     return Side.SALESFORCE if side is Side.GRAPH else Side.GRAPH
 
 
-def _see(state: PairState, seen: Seen) -> tuple[PairState, tuple[Stray, ...]]:
+def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[Stray, ...]]:
     held = side_of(state, seen.side)
     if seen.cause == WRITE:
         return state, ()  # our own write, told for intake to file the id; the pair learns it from the outcome
@@ -94,8 +96,13 @@ def _see(state: PairState, seen: Seen) -> tuple[PairState, tuple[Stray, ...]]:
         strays = {key: value for key, value in state.strays.items() if key != seen.id or seen.item is not None}
         return replace(state, strays=strays), (stray,)
     if seen.item is None:
-        return with_side(state, seen.side, _removed(held, seen.id)), ()
+        return with_side(state, seen.side, _removed(held, seen.id, at)), ()
     item = seen.item
+    if item.id in held.gone:
+        if at < held.gone[item.id]:
+            return state, ()  # read before the removal, told after it
+        held = replace(held, gone={gone: when for gone, when in held.gone.items() if gone != item.id})
+        state = with_side(state, seen.side, held)
     if _is_being_created(held):
         return with_side(state, seen.side, _waiting(held, item)), ()
     if held.item is None:
@@ -111,7 +118,7 @@ def _see(state: PairState, seen: Seen) -> tuple[PairState, tuple[Stray, ...]]:
     # The rightful owner of this key came after a copy that carried its mark: the copy moves out, and what was agreed
     # about it with it.
     moved = Seen(seen.side, held.item.id, held.item.mailbox, held.item, seen.origin, "moved out")
-    state = with_side(state, seen.side, SideState(item=item, generation=held.generation))
+    state = with_side(state, seen.side, SideState(item=item, generation=held.generation, gone=held.gone))
     there = other(seen.side)
     return _astray(with_side(state, there, replace(side_of(state, there), base=None)), moved, held.item)
 
@@ -133,8 +140,8 @@ def _first_or_back(state: PairState, seen: Seen, item: Item) -> tuple[PairState,
     # generation grows, so that its marks are not taken for those of an event that was not read yet.
     there = side_of(state, other(seen.side))
     if there.is_deleted:
-        there = SideState(generation=there.generation + 1)
-    back = SideState(item=item, generation=held.generation)
+        there = SideState(generation=there.generation + 1, gone=there.gone)
+    back = SideState(item=item, generation=held.generation, gone=held.gone)
     state = with_side(with_side(state, seen.side, back), other(seen.side), replace(there, base=None))
     return replace(state, is_detached=False), ()
 
@@ -147,17 +154,16 @@ def _is_being_created(side: SideState) -> bool:
 def _waiting(held: SideState, item: Item) -> SideState:
     """Keep what was seen until the outcome says which item is ours."""
     copies = tuple(copy for copy in held.copies if copy.id != item.id)
-    removed = tuple(gone for gone in held.removed if gone != item.id)
-    return replace(held, copies=(*copies, item), removed=removed)
+    return replace(held, copies=(*copies, item))
 
 
-def _removed(held: SideState, removed_id: str) -> SideState:
+def _removed(held: SideState, removed_id: str, at: datetime) -> SideState:
+    held = replace(held, gone={**held.gone, removed_id: at})
     if held.item is not None and held.item.id == removed_id:
         if not held.item.is_organizer and held.copies:
             return _with_leader(replace(held, item=None), held.copies)
         return replace(held, item=None, is_deleted=True, is_echo=False)
-    removed = (*held.removed, removed_id) if _is_being_created(held) else held.removed
-    return replace(held, copies=tuple(copy for copy in held.copies if copy.id != removed_id), removed=removed)
+    return replace(held, copies=tuple(copy for copy in held.copies if copy.id != removed_id))
 
 
 def _updated(held: SideState, item: Item) -> SideState:
@@ -191,8 +197,7 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
         return state, ()
     was_create = _is_being_created(held)
     waiting = sorted(held.copies, key=lambda copy: (copy.created_at, copy.id)) if was_create else []
-    removed = held.removed
-    held = replace(held, pending=None, removed=(), copies=() if was_create else held.copies)
+    held = replace(held, pending=None, copies=() if was_create else held.copies)
     match outcome.result:
         case Result.APPLIED:
             state = _applied(with_side(state, outcome.side, held), command, outcome)
@@ -207,24 +212,20 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
             held = replace(held, is_deleted=True, generation=max(held.generation, command.generation))
             state = with_side(state, outcome.side, held)
         case Result.GONE:
-            state = with_side(state, outcome.side, _removed(held, command.id))
+            state = with_side(state, outcome.side, _removed(held, command.id, outcome.at))
         case Result.REFUSED:
             refusals = (*held.refused.split(), command_digest(command))[-REFUSALS_MAX:]
             held = replace(held, refused=" ".join(refusals), refused_code=outcome.code or "refused")
             state = with_side(state, outcome.side, held)
-    return _let_in(state, outcome.side, waiting, removed)
+    return _let_in(state, outcome, waiting)
 
 
-def _let_in(
-    state: PairState, side: Side, waiting: list[Item], removed: tuple[str, ...]
-) -> tuple[PairState, tuple[Stray, ...]]:
+def _let_in(state: PairState, outcome: Outcome, waiting: list[Item]) -> tuple[PairState, tuple[Stray, ...]]:
     """Fold what was seen while a create was under way, now that its outcome is known."""
     strays: tuple[Stray, ...] = ()
     for item in waiting:
-        state, more = _see(state, Seen(side, item.id, item.mailbox, item))
+        state, more = _see(state, Seen(outcome.side, item.id, item.mailbox, item), outcome.at)
         strays = (*strays, *more)
-    for gone in removed:
-        state = with_side(state, side, _removed(side_of(state, side), gone))
     return state, strays
 
 
@@ -232,7 +233,7 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
     side = command.side
     held = side_of(state, side)
     if command.action is Action.DELETE:
-        held = _removed(held, command.id)
+        held = _removed(held, command.id, outcome.at)
         return with_side(state, side, replace(held, refused="", refused_code=""))
     assert outcome.item is not None, "an applied create or update says what the service holds"
     there = side_of(state, other(side))
@@ -246,7 +247,8 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
         there = replace(there, base=take(there.base, command.fields, command.source))
     held = replace(held, generation=max(held.generation, command.generation))
     if command.action is Action.CREATE:
-        held = replace(held, item=outcome.item, is_echo=True, is_deleted=False)
+        is_gone = outcome.item.id in held.gone  # deleted by somebody, and found so before we could say that we made it
+        held = replace(held, item=None if is_gone else outcome.item, is_echo=not is_gone, is_deleted=is_gone)
     else:
         held = _answered(held, outcome.item, command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)

@@ -1,0 +1,175 @@
+"""The command line. Each command is thin: it reads its configuration, calls one function, prints what came back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from concord import cli_admin, cli_look
+from concord.cli_output import err
+from concord.config import Config, load_config
+from schemas.errors import ConcordError
+
+app = typer.Typer(
+    name="concord",
+    help="""Keeps Microsoft 365 calendars and Practifi (Salesforce) events in agreement, over Kafka.
+
+    Configuration comes from CONCORD_* variables (docs/reference/configuration.md); the firm's own settings live on a
+    topic and are changed with [bold]concord settings[/bold] and [bold]concord users[/bold].
+
+    Exit codes: 0 done; 1 something is wrong or not yet in agreement (the message says what); 2 wrong usage.
+    """,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RUN: Final = "Run"
+DEVELOP: Final = "Develop"
+
+source = typer.Typer(help="Read one service's changes onto the log.", no_args_is_help=True)
+sink = typer.Typer(help="Write decided changes to one service.", no_args_is_help=True)
+app.add_typer(source, name="source", rich_help_panel=RUN)
+app.add_typer(sink, name="sink", rich_help_panel=RUN)
+cli_admin.register(app)
+cli_look.register(app)
+
+Worker = Annotated[str, typer.Option(help="Name of this worker within its role; each has its own data folder.")]
+IcsFiles = Annotated[list[Path] | None, typer.Option("--ics", help="iCalendar file to put into a mailbox; repeatable.")]
+
+
+def _run_role(need: str, build: Callable[[Config], Any], worker: str) -> None:
+    from concord.guard import run_app
+    from concord.observing import configure_logs
+
+    config = load_config(need).model_copy(update={"worker": worker})
+    configure_logs(config.log_level)
+    raise typer.Exit(run_app(build(config)))
+
+
+@source.command("graph")
+def source_graph(worker: Worker = "0") -> None:
+    """Read enabled mailboxes: delta queries, woken by change notifications and by a timer."""
+    from concord.roles import graph_source
+
+    _run_role("graph", graph_source.build, worker)
+
+
+@source.command("salesforce")
+def source_salesforce(worker: Worker = "0") -> None:
+    """Poll Salesforce events, their attendees and the deletion log."""
+    from concord.roles import salesforce_source
+
+    _run_role("salesforce", salesforce_source.build, worker)
+
+
+@app.command("reconcile", rich_help_panel=RUN)
+def reconcile(worker: Worker = "0") -> None:
+    """Turn changes into the journal, decide what each pair needs, send commands."""
+    from concord.roles import reconcile as role
+
+    _run_role("broker", role.build, worker)
+
+
+@sink.command("graph")
+def sink_graph(worker: Worker = "0") -> None:
+    """Write to Microsoft 365."""
+    from concord.roles import graph_sink
+
+    _run_role("graph", graph_sink.build, worker)
+
+
+@sink.command("salesforce")
+def sink_salesforce(worker: Worker = "0") -> None:
+    """Write to Salesforce."""
+    from concord.roles import salesforce_sink
+
+    _run_role("salesforce", salesforce_sink.build, worker)
+
+
+PortBase = Annotated[int, typer.Option(help="Graph on +1, Salesforce on +2; the same over TLS on +11 and +12.")]
+SeedFile = Annotated[Path | None, typer.Option(help="Users, mailboxes, contacts, rooms, events (JSON).")]
+PrintEnv = Annotated[bool, typer.Option("--print-env", help="NAME=value lines once everything listens.")]
+Persist = Annotated[Path | None, typer.Option(help="Keep both services' data in this file across restarts.")]
+
+
+@app.command(rich_help_panel=DEVELOP)
+def simulators(
+    port_base: PortBase = 8900,
+    seed_file: SeedFile = None,
+    ics: IcsFiles = None,
+    print_env: PrintEnv = False,
+    persist: Persist = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve stand-ins for Microsoft Graph and Salesforce until Ctrl-C.
+
+    Point any client at them: the base URLs, credentials and long-lived tokens are what --print-env prints. What they
+    did is at /_sim/ on each (mails sent, requests, faults to inject, clock).
+    """
+    from simulators.launch import SimulatorOptions, run_simulators
+
+    options = SimulatorOptions(
+        host=host, port_base=port_base, seed_file=seed_file, ics=tuple(ics or ()), print_env=print_env, persist=persist
+    )
+    raise typer.Exit(run_simulators(options))
+
+
+@app.command(rich_help_panel=DEVELOP)
+def dev(
+    port_base: PortBase = 8900,
+    seed_file: SeedFile = None,
+    ics: IcsFiles = None,
+    persist: Persist = None,
+    print_env: PrintEnv = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End what an earlier `concord dev` left running.")] = False,
+) -> None:
+    """Broker, simulators and every role on this machine until Ctrl-C, with fast polling.
+
+    The simulators are left alone: whoever calls their APIs plays the users.
+    """
+    from concord.dev import DevOptions, run_dev, stop_dev
+
+    if stop:
+        raise typer.Exit(stop_dev())
+    raise typer.Exit(
+        run_dev(
+            DevOptions(
+                port_base=port_base, seed_file=seed_file, ics=tuple(ics or ()), persist=persist, print_env=print_env
+            )
+        )
+    )
+
+
+@app.command(rich_help_panel=DEVELOP)
+def demo(
+    ics: IcsFiles = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end, until Ctrl-C.")] = False,
+) -> None:
+    """A scripted day over a small firm, shown live; ends 0 if both sides agree."""
+    from concord.demo import run_demo
+
+    raise typer.Exit(run_demo(ics=tuple(ics or ()), keep=keep))
+
+
+def main() -> None:
+    """The entry point: an expected error is one sentence on standard error and exit code 1."""
+    try:
+        app()
+    except ConcordError as error:
+        problems = getattr(error, "problems", None)
+        if problems and len(problems) > 1:
+            err.print("[bold]Not possible:[/bold]")
+            for problem in problems:
+                err.print(f"  - {problem}", markup=False, highlight=False)
+            err.print(error.fix, markup=False, highlight=False)
+        else:
+            err.print(str(error), markup=False, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

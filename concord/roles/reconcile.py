@@ -1,0 +1,175 @@
+"""`concord reconcile`: intake (what does an input mean?) and reconcile (what does the pair need?) under the guard.
+
+Five intake agents turn inputs into journal entries; one agent folds the journal into the table `sync-state` and sends
+what was decided. All decisions are in `streams`; this module moves bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from concord.config import Config
+from concord.follow import DirectoryFollower
+from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
+from schemas.changes import Change, Side
+from schemas.codec import decode, encode
+from schemas.commands import Command, Outcome
+from schemas.journal import JournalEntry, OperatorAction, Position, SettingsChanged
+from schemas.settings import Settings
+from schemas.state import PairState
+from schemas.topics import (
+    GRAPH_CHANGES,
+    GRAPH_COMMANDS,
+    OPERATOR_ACTIONS,
+    SALESFORCE_CHANGES,
+    SALESFORCE_COMMANDS,
+    SETTINGS_CHANGES,
+    SYNC_DECISIONS,
+    SYNC_JOURNAL,
+    SYNC_OUTCOMES,
+)
+from streams.intake import (
+    SETTINGS_KEY,
+    entry_of_action,
+    entry_of_change,
+    entry_of_outcome,
+    entry_of_settings,
+    filed_under,
+)
+from streams.stage import newer_settings, step, under_way
+
+APP_NAME: Final = "concord-reconcile"
+STATE_TABLE: Final = "sync-state"
+
+# Keys of `sync-state` that are not pairs: the settings in force, and an index of pairs with a command under way.
+SETTINGS_ROW: Final = SETTINGS_KEY.encode()
+UNDER_WAY_ROW: Final = b"!under-way/"
+
+COMMAND_TOPICS: Final = {Side.GRAPH: GRAPH_COMMANDS, Side.SALESFORCE: SALESFORCE_COMMANDS}
+
+
+def build(config: Config) -> GuardedApp:
+    """The role as an app that is ready to run."""
+    app = build_app(
+        APP_NAME, broker=config.broker, datadir=config.data_dir / f"reconcile-{config.worker}",
+        partitions=config.partitions, worker=f"reconcile-{config.worker}",
+    )  # fmt: skip
+    directory = DirectoryFollower(config.broker)
+    app.alongside(directory)
+    intake = Intake(directory, config.partitions)
+    guarded_agent(app, GRAPH_CHANGES, intake.change, table="graph-ids")
+    guarded_agent(app, SALESFORCE_CHANGES, intake.change, table="salesforce-ids")
+    guarded_agent(app, SYNC_OUTCOMES, intake.outcome, table="outcome-intake")
+    guarded_agent(app, SETTINGS_CHANGES, intake.settings, table="settings-intake")
+    guarded_agent(app, OPERATOR_ACTIONS, intake.action, table="action-intake")
+    guarded_agent(
+        app, SYNC_JOURNAL, reconcile_step, table=STATE_TABLE,
+        options=AgentOptions(every_s=config.sweep_s, on_tick=Sweep(config.sweep_s)),
+    )  # fmt: skip
+    return app
+
+
+def position_of(record: Record) -> Position:
+    """Where a record stood."""
+    return Position(record.topic, record.partition, record.offset)
+
+
+class Intake:
+    """Inputs become journal entries. The tables file each native id under its pair when it is first seen."""
+
+    def __init__(self, directory: DirectoryFollower, partitions: int) -> None:
+        self._directory = directory
+        self._partitions = partitions
+
+    async def change(self, record: Record, lane: Lane) -> None:
+        """One change of either side."""
+        change = decode(Change, record.value)
+        directory = await self._directory.complete()
+        row = change.id.encode()
+        filed = lane.get(row)
+        known = filed.decode() if filed is not None else None
+        key = filed_under(change, known)
+        if key != known:
+            lane.set(row, key.encode())
+        entry = entry_of_change(change, known, directory, position_of(record))
+        if entry is not None:  # a removal of something that was never seen is nobody's
+            lane.send(SYNC_JOURNAL, entry.pair_key.encode(), encode(entry))
+
+    async def outcome(self, record: Record, lane: Lane) -> None:
+        """One outcome of a command."""
+        directory = await self._directory.complete()
+        entry = entry_of_outcome(decode(Outcome, record.value), directory, position_of(record))
+        lane.send(SYNC_JOURNAL, entry.pair_key.encode(), encode(entry))
+
+    def settings(self, record: Record, lane: Lane) -> None:
+        """New settings, written to every partition of the journal. Of two with one number the first stands."""
+        arrived = decode(Settings, record.value)
+        held = lane.get(SETTINGS_ROW)
+        if held is not None and held != record.value and decode(Settings, held).number >= arrived.number:
+            return
+        lane.set(SETTINGS_ROW, encode(arrived))
+        entry = encode(entry_of_settings(arrived, position_of(record)))
+        for partition in range(self._partitions):
+            lane.send(SYNC_JOURNAL, SETTINGS_ROW, entry, partition=partition)
+
+    def action(self, record: Record, lane: Lane) -> None:
+        """One operator's action."""
+        entry = entry_of_action(decode(OperatorAction, record.value), position_of(record))
+        lane.send(SYNC_JOURNAL, entry.pair_key.encode(), encode(entry))
+
+
+def reconcile_step(record: Record, lane: Lane) -> None:
+    """Fold one journal entry into its pair and send what was decided."""
+    entry = decode(JournalEntry, record.value)
+    held = lane.get(SETTINGS_ROW)
+    settings = decode(Settings, held) if held is not None else Settings()
+    if isinstance(entry.what, SettingsChanged):
+        lane.set(SETTINGS_ROW, encode(newer_settings(settings, entry.what.settings)))
+        return
+    row = entry.pair_key.encode()
+    raw = lane.get(row)
+    state = decode(PairState, raw) if raw is not None else PairState(entry.pair_key)
+    done = step(state, entry, settings, partition=record.partition, offset=record.offset)
+    for command in done.commands:
+        _send_command(lane, command)
+    if done.decision is not None:
+        lane.send(SYNC_DECISIONS, row, encode(done.decision))
+    for forward in done.forwards:
+        lane.send(SYNC_JOURNAL, forward.pair_key.encode(), encode(forward))
+    lane.set(row, encode(done.state))
+    if under_way(done.state):
+        lane.set(UNDER_WAY_ROW + row, b"\x01")
+    elif lane.get(UNDER_WAY_ROW + row) is not None:
+        lane.delete(UNDER_WAY_ROW + row)
+
+
+def _send_command(lane: Lane, command: Command) -> None:
+    lane.send(COMMAND_TOPICS[command.side], command.pair_key.encode(), encode(command))
+
+
+class Sweep:
+    """Commands without an outcome for too long are sent again, under the same ids: the sinks know what they did."""
+
+    def __init__(self, overdue_s: float) -> None:
+        self._overdue = timedelta(seconds=overdue_s)
+
+    def __call__(self, partition: int, lane: Lane) -> None:
+        """Look through one partition's pairs with a command under way."""
+        latest = datetime.now(UTC) - self._overdue
+        for row, _ in lane.items(UNDER_WAY_ROW):
+            raw = lane.get(row.removeprefix(UNDER_WAY_ROW))
+            if raw is None:
+                continue
+            for command in under_way(decode(PairState, raw)):
+                if command.decided_at < latest:
+                    _send_command(lane, command)
+
+
+def rows_of(pairs: dict[str, PairState], settings: Settings | None) -> dict[bytes, bytes]:
+    """What one partition of `sync-state` holds for this fold, byte for byte (invariant I8)."""
+    rows = {key.encode(): encode(state) for key, state in pairs.items()}
+    rows |= {UNDER_WAY_ROW + key.encode(): b"\x01" for key, state in pairs.items() if under_way(state)}
+    if settings is not None and settings.number:
+        rows[SETTINGS_ROW] = encode(settings)
+    return rows

@@ -1,0 +1,140 @@
+"""The live edge to Salesforce: simple-salesforce signs in and holds the session, this sends the calls.
+
+simple-salesforce's own request methods are not used for calls: on a permanent 401 its object methods sign in and retry
+for ever, and after signing in anew they drop the headers of the call. Here a rejected session is renewed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from pydantic import SecretStr
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceAuthenticationFailed
+
+from connectors.exchange import Call, Reply
+from schemas.errors import AuthRejected, Unavailable
+
+# Names us in the origin of changes, which is one of the three signs of our own write coming back.
+CLIENT_NAME: Final = "client=concord"
+
+
+@dataclass(frozen=True)
+class SalesforceConnection:
+    """How to reach the org. `url` is its My Domain; `timeout_s` bounds connecting and each read."""
+
+    url: str
+    client_id: str
+    client_secret: SecretStr
+    version: str = "66.0"
+    ca_file: Path | None = None
+    timeout_s: float = 30.0
+
+
+class SalesforceClient:
+    """Sends calls, one after another or from several threads; `counts` says how many of which kind were answered."""
+
+    def __init__(self, connection: SalesforceConnection) -> None:
+        self._connection = connection
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = str(connection.ca_file) if connection.ca_file is not None else True
+        self._session.headers["Sforce-Call-Options"] = CLIENT_NAME
+        self._signed_in: Any = None
+        self._lock = threading.Lock()
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self.api_usage = ""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    async def send_async(self, call: Call) -> Reply:
+        """Like `send`, in a thread."""
+        return await asyncio.to_thread(self.send, call)
+
+    def send(self, call: Call) -> Reply:
+        """One call, one answer of any status. A session that ended is renewed once.
+
+        Raises Unavailable (`was_sent` says whether the call may have taken effect) and AuthRejected.
+        """
+        session = self._sign_in()
+        reply = self._exchange(call, session)
+        if reply.status == 401:
+            reply = self._exchange(call, self._sign_in(instead_of=session))
+        return reply
+
+    def _sign_in(self, instead_of: Any = None) -> Any:
+        with self._lock:
+            if self._signed_in is None or self._signed_in is instead_of:
+                self._signed_in = self._new_session()
+            return self._signed_in
+
+    def _new_session(self) -> Any:
+        """Client credentials at the org's own host. Raises AuthRejected or Unavailable."""
+        host = urlsplit(self._connection.url).netloc
+        login = requests.Session()
+        login.trust_env = False
+        login.verify = self._session.verify
+        try:
+            with login:
+                return Salesforce(
+                    consumer_key=self._connection.client_id,
+                    consumer_secret=self._connection.client_secret.get_secret_value(),
+                    domain=host.removesuffix(".salesforce.com"),
+                    session=_Within(login, host, self._connection.timeout_s),
+                    version=self._connection.version,
+                )
+        except SalesforceAuthenticationFailed as error:
+            raise AuthRejected(
+                f"Salesforce refused to sign in: {error.code}.", "Check consumer key, secret and the execution user."
+            ) from None
+        except (requests.RequestException, ValueError, KeyError) as error:
+            raise Unavailable(f"Salesforce cannot be signed in to: {type(error).__name__}.", was_sent=False) from None
+
+    def _exchange(self, call: Call, session: Any) -> Reply:
+        base = self._connection.url
+        path = (
+            call.path
+            if call.path.startswith("/services/")
+            else f"/services/data/v{self._connection.version}{call.path}"
+        )
+        if not path.startswith("/services/"):
+            raise Refused(f"Not a path of Salesforce's API: {path[:40]}")
+        headers = {"Authorization": f"Bearer {session.session_id}", **call.headers}
+        try:
+            answer = self._session.request(
+                call.method, base + path, params=dict(call.params), json=call.body, headers=headers,
+                timeout=self._connection.timeout_s, allow_redirects=False,
+            )  # fmt: skip
+        except (requests.ConnectTimeout, requests.exceptions.SSLError) as error:
+            raise Unavailable(f"Salesforce cannot be reached: {type(error).__name__}.", was_sent=False) from None
+        except requests.RequestException as error:
+            raise Unavailable(f"Salesforce did not answer: {type(error).__name__}.", was_sent=True) from None
+        self.api_usage = answer.headers.get("Sforce-Limit-Info", self.api_usage)
+        self.counts[(call.method, answer.status_code)] += 1
+        lowered = {name.lower(): value for name, value in answer.headers.items()}
+        return Reply(answer.status_code, lowered, answer.content)
+
+
+class _Within(requests.Session):  # type: ignore[misc]
+    """For signing in: simple-salesforce builds the host from a label and sets no timeout; both are put right."""
+
+    def __init__(self, inner: requests.Session, host: str, timeout_s: float) -> None:
+        super().__init__()
+        self._inner = inner
+        self._host = host
+        self._timeout_s = timeout_s
+
+    def request(self, method: Any, url: Any, **options: Any) -> Any:
+        """Send to the host that was configured, within the timeout."""
+        parts = urlsplit(str(url))
+        options.setdefault("timeout", self._timeout_s)
+        return self._inner.request(method, parts._replace(netloc=self._host).geturl(), **options)

@@ -1,0 +1,54 @@
+"""Who can be matched: users' and contacts' addresses, and resource calendars. Pure exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from connectors.exchange import Exchange
+from connectors.salesforce import wire
+from connectors.salesforce.fields import FieldNames
+from schemas.changes import Side
+from schemas.directory import AddressClass, DirectoryEntry, EntryKind
+
+STANDARD_EMAIL: Final = "Email"
+
+
+def read_directory(names: FieldNames) -> Exchange[tuple[DirectoryEntry, ...]]:
+    """Every active user's and contact's addresses, the resource calendars, then the mark that all was read.
+
+    Contacts are matched by Email, the alternative email and any custom field of type email (rule 7.8). Fields are only
+    selected, never filtered on, so an encrypted one does no harm beyond never matching.
+    """
+    entries: list[DirectoryEntry] = []
+    users = yield from wire.rows_of("SELECT Id, Name, Email, IsActive FROM User")
+    for row in users:
+        entries += _entries(row, {STANDARD_EMAIL: AddressClass.USER})
+    shape = wire.read((yield wire.describe("Contact")))
+    classes = _email_fields(shape["fields"], names)
+    contacts = yield from wire.rows_of(f"SELECT Id, Name, {', '.join(classes)} FROM Contact")
+    for row in contacts:
+        entries += _entries(row, classes)
+    rooms = yield from wire.rows_of("SELECT Id, Name FROM Calendar WHERE Type = 'Resource'")
+    entries += [DirectoryEntry(EntryKind.ROOM, row["Id"], name=row["Name"]) for row in rooms]
+    return (*entries, DirectoryEntry(EntryKind.COMPLETE, Side.SALESFORCE))
+
+
+def _email_fields(fields: list[dict[str, Any]], names: FieldNames) -> dict[str, AddressClass]:
+    """Contact's email fields and what class of address each holds."""
+    classes = {STANDARD_EMAIL: AddressClass.EMAIL}
+    for described in fields:
+        if described["type"] == "email" and described["name"] not in classes:
+            is_alternative = described["name"] == names.alternative_email
+            classes[described["name"]] = AddressClass.ALTERNATIVE if is_alternative else AddressClass.CUSTOM
+    return classes
+
+
+def _entries(row: dict[str, Any], classes: dict[str, AddressClass]) -> Iterator[DirectoryEntry]:
+    for name, kind in classes.items():
+        address = str(row.get(name) or "").strip().lower()
+        if address:
+            yield DirectoryEntry(
+                EntryKind.ADDRESS, row["Id"], address, str(row.get("Name") or ""), address_class=kind,
+                is_active=bool(row.get("IsActive", True)),
+            )  # fmt: skip

@@ -1,0 +1,48 @@
+"""What the org calls its fields. The managed package's API names differ between orgs, so they are data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from schemas.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class FieldNames:
+    """API names of the custom fields on Event and Contact; "" means that the org has no such field.
+
+    Without `show_as` the standard Show Time As is used. `origin` names a field that says how a record came about.
+    """
+
+    sync_key: str = "Concord_Sync_Key__c"
+    external_id: str = "practifi__External_ID__c"
+    sync_status: str = "practifi__Microsoft_365_Sync_Status__c"
+    show_as: str = "practifi__Show_Time_As__c"
+    send_invitations: str = "practifi__Send_Invitations_to_Attendees__c"
+    origin: str = ""
+    alternative_email: str = "practifi__Alternative_Email__c"
+
+    def of_event(self) -> tuple[str, ...]:
+        """The custom fields of Event that exist, in a stable order."""
+        names = (self.sync_key, self.external_id, self.sync_status, self.show_as, self.send_invitations, self.origin)
+        return tuple(name for name in names if name)
+
+
+def read_field_names(path: Path | None) -> FieldNames:
+    """The defaults, with the names in a JSON object file in their place. Raises ConfigError listing every problem."""
+    if path is None:
+        return FieldNames()
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{path}: not a readable JSON file ({error})"]) from error
+    if not isinstance(given, dict):
+        raise ConfigError([f"{path}: not a JSON object"])
+    known = {field.name for field in fields(FieldNames)}
+    problems = [f"{path}: unknown name {name!r}" for name in given if name not in known]
+    problems += [f"{path}: {name} is not a text" for name, value in given.items() if not isinstance(value, str)]
+    if problems:
+        raise ConfigError(problems, f"Known names: {', '.join(sorted(known))}.")
+    return replace(FieldNames(), **given)

@@ -1,0 +1,193 @@
+"""Salesforce records to items and back: one table per value, read both ways. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from connectors.salesforce.fields import FieldNames
+from connectors.salesforce.wire import instant
+from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
+from schemas.changes import Item, Side
+from schemas.groups import BODY, LOCATION, MARKS, OWNER, PEOPLE, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME
+
+BODY_LENGTH_MAX: Final = 32_000
+TEXT_LENGTH_MAX: Final = 255
+NATIVE_BYTES_MAX: Final = 200_000
+
+# Practifi's extended list; the standard field knows only three (`STANDARD_SHOW_AS`).
+EXTENDED_SHOW_AS: Final = (
+    ("Free", ShowAs.FREE),
+    ("Tentative", ShowAs.TENTATIVE),
+    ("Busy", ShowAs.BUSY),
+    ("Out of Office", ShowAs.OUT_OF_OFFICE),
+    ("Working Elsewhere", ShowAs.WORKING_ELSEWHERE),
+)
+STANDARD_SHOW_AS: Final = (("Busy", ShowAs.BUSY), ("OutOfOffice", ShowAs.OUT_OF_OFFICE), ("Free", ShowAs.FREE))
+
+# EventRelation.Status knows three states; a tentative answer keeps its nuance in the Response text.
+TENTATIVE: Final = "Tentative"
+STATUSES: Final = (
+    ("New", Response.NONE),
+    ("Accepted", Response.ACCEPTED),
+    ("Declined", Response.DECLINED),
+)
+
+# Id prefixes of the people an EventRelation may point to; anything else (calendars, leads) is left alone.
+USER_PREFIX: Final = "005"
+PEOPLE_PREFIXES: Final = (USER_PREFIX, "003")
+
+STANDARD_FIELDS: Final = (
+    "Id", "Subject", "Description", "Location", "StartDateTime", "EndDateTime", "IsAllDayEvent", "IsPrivate", "ShowAs",
+    "OwnerId", "IsReminderSet", "ReminderDateTime", "CreatedDate", "SystemModstamp",
+)  # fmt: skip
+RELATION_FIELDS: Final = ("Id", "EventId", "RelationId", "Status", "Response")
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def event_fields(names: FieldNames) -> tuple[str, ...]:
+    """Every field of Event that is read."""
+    return (*STANDARD_FIELDS, *names.of_event())
+
+
+def clean(value: Any) -> str:
+    """A text as we hold it: `\\n` line ends, no control characters, no outer white space. None is ""."""
+    text = str(value or "").replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROLS.sub("", text).strip()
+
+
+def moment(text: str) -> datetime:
+    """A dateTime of the API (`+0000` and milliseconds) as an aware time in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def to_item(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]], names: FieldNames) -> Item:
+    """One Event record with its relation rows. Raises KeyError or ValueError when it is no such record."""
+    start = moment(record["StartDateTime"])
+    end = moment(record["EndDateTime"]) if record.get("EndDateTime") else start
+    is_all_day = bool(record["IsAllDayEvent"])
+    if is_all_day:  # dates: the end is the last day itself
+        start, end = (day.replace(hour=0, minute=0, second=0, microsecond=0) for day in (start, end))
+        end += timedelta(days=1)
+    content = CalendarEvent(
+        span=TimeSpan(start, end, is_all_day),
+        subject=clean(record.get("Subject")),
+        body=clean(record.get("Description")),
+        location=clean(record.get("Location")),
+        show_as=_show_as(record, names),
+        sensitivity=Sensitivity.PRIVATE if record.get("IsPrivate") else Sensitivity.NORMAL,
+        reminder_minutes=_reminder_minutes(record, start),
+        attendees=tuple(_attendee(row) for row in relations if _is_person(row)),
+        owner_id=str(record.get("OwnerId") or ""),
+        send_invitations=bool(record.get(names.send_invitations)) if names.send_invitations else False,
+        sync_status=str(record.get(names.sync_status) or "") if names.sync_status else "",
+        external_id=str(record.get(names.external_id) or "") if names.external_id else "",
+    )
+    return Item(
+        side=Side.SALESFORCE,
+        id=record["Id"],
+        version=record["SystemModstamp"],
+        modified_at=moment(record["SystemModstamp"]),
+        created_at=moment(record["CreatedDate"]),
+        content=content,
+        sync_key=str(record.get(names.sync_key) or "") if names.sync_key else "",
+    )
+
+
+def _show_as(record: Mapping[str, Any], names: FieldNames) -> ShowAs:
+    table = dict(EXTENDED_SHOW_AS if names.show_as else STANDARD_SHOW_AS)
+    return table.get(str(record.get(names.show_as or "ShowAs")), ShowAs.BUSY)
+
+
+def _reminder_minutes(record: Mapping[str, Any], start: datetime) -> int | None:
+    if not record.get("IsReminderSet") or not record.get("ReminderDateTime"):
+        return None
+    return max(0, int((start - moment(record["ReminderDateTime"])).total_seconds() // 60))
+
+
+def _is_person(row: Mapping[str, Any]) -> bool:
+    return str(row.get("RelationId", "")).startswith(PEOPLE_PREFIXES)
+
+
+def _attendee(row: Mapping[str, Any]) -> Attendee:
+    response = dict(STATUSES).get(str(row.get("Status")), Response.NONE)
+    if response is Response.NONE and row.get("Response") == TENTATIVE:
+        response = Response.TENTATIVE
+    record_id = str(row["RelationId"])
+    return Attendee("", response=response, record_id=record_id, is_user=record_id.startswith(USER_PREFIX))
+
+
+def native(record: Mapping[str, Any], relations: Sequence[Mapping[str, Any]]) -> str:
+    """The record as read, or "" when it is too large to keep."""
+    text = json.dumps({"event": record, "relations": list(relations)}, ensure_ascii=False, sort_keys=True)
+    return text if len(text.encode()) <= NATIVE_BYTES_MAX else ""
+
+
+def to_fields(content: CalendarEvent, groups: Iterable[str], names: FieldNames, pair_key: str) -> dict[str, Any]:
+    """The record members that these groups are written to. People are written as relations, not here."""
+    body: dict[str, Any] = {}
+    groups = set(groups)
+    if TIME in groups:
+        body |= _times(content.span)
+    if REMINDER in groups or (TIME in groups and content.reminder_minutes is not None):
+        body |= _reminder(content)  # it is an instant there: a moved event moves its reminder
+    if SUBJECT in groups:
+        body["Subject"] = content.subject[:TEXT_LENGTH_MAX] or None
+    if BODY in groups:
+        body["Description"] = content.body[:BODY_LENGTH_MAX] or None
+    if LOCATION in groups:
+        body["Location"] = content.location[:TEXT_LENGTH_MAX] or None
+    if SHOW_AS in groups:
+        body |= _show_as_fields(content.show_as, names)
+    if PRIVACY in groups:
+        body["IsPrivate"] = content.sensitivity is not Sensitivity.NORMAL
+    if OWNER in groups and content.owner_id:
+        body["OwnerId"] = content.owner_id
+    if PEOPLE in groups and names.send_invitations:
+        body[names.send_invitations] = content.send_invitations
+    if MARKS in groups:
+        marks = {names.sync_key: pair_key, names.external_id: content.external_id or None,
+                 names.sync_status: content.sync_status or None}  # fmt: skip
+        body |= {name: value for name, value in marks.items() if name}
+    return body
+
+
+def _times(span: TimeSpan) -> dict[str, Any]:
+    if not span.is_all_day:
+        return {
+            "IsAllDayEvent": False,
+            "StartDateTime": instant(span.start_utc),
+            "EndDateTime": instant(span.end_utc),
+        }
+    last_day = span.end_utc - timedelta(days=1)
+    return {"IsAllDayEvent": True, "StartDateTime": instant(span.start_utc), "EndDateTime": instant(last_day)}
+
+
+def _reminder(content: CalendarEvent) -> dict[str, Any]:
+    if content.reminder_minutes is None:
+        return {"IsReminderSet": False, "ReminderDateTime": None}
+    fires = content.span.start_utc - timedelta(minutes=content.reminder_minutes)
+    return {"IsReminderSet": True, "ReminderDateTime": instant(fires)}
+
+
+def _show_as_fields(show_as: ShowAs, names: FieldNames) -> dict[str, Any]:
+    table = {value: label for label, value in (EXTENDED_SHOW_AS if names.show_as else STANDARD_SHOW_AS)}
+    return {names.show_as or "ShowAs": table.get(show_as, "Busy")}
+
+
+def wanted_relations(content: CalendarEvent, owner_id: str) -> dict[str, dict[str, Any]]:
+    """Record id -> members of the relation row for each attendee. The owner is no attendee of its own event."""
+    labels = {response: label for label, response in STATUSES}
+    rows: dict[str, dict[str, Any]] = {}
+    for person in content.attendees:
+        if person.record_id and person.record_id[:15] != owner_id[:15]:
+            is_tentative = person.response is Response.TENTATIVE
+            rows[person.record_id] = {
+                "Status": labels.get(person.response, "New"),
+                "Response": TENTATIVE if is_tentative else None,
+            }
+    return rows
