@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from schemas.calendar import CalendarEvent
@@ -27,9 +28,10 @@ class SideState:
     `is_deleted`: the item existed and its deletion is confirmed. `is_echo`: `item` came from our own write's answer.
     `pending` is the one command under way. `refused` lists the digests of writes that the service refused, apart by
     spaces, with its own word for the last; they are not tried again until something changes or an operator asks.
-    `generation` counts creates, and one more when an item that we deleted has to be made anew.
+    `generation` counts creates, and one more when an item that was deleted has to be made anew.
     `copies` are the same meeting in other mailboxes (Graph only). While a create is under way they hold every item seen
-    on this side, and `removed` the ids whose removal was seen: which of them is ours, its outcome says.
+    on this side: which of them is ours, its outcome says. `gone` is when each removed id was found removed: a reading
+    of it that began before then is older than the removal, whenever it arrives.
     """
 
     item: Item | None = None
@@ -41,7 +43,7 @@ class SideState:
     refused_code: str = ""
     generation: int = 0
     copies: tuple[Item, ...] = ()
-    removed: tuple[str, ...] = ()
+    gone: dict[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

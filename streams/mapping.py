@@ -144,6 +144,37 @@ def edited_value(content: CalendarEvent, group: str) -> Any:
     return value(content, group)
 
 
+def is_edited(content: CalendarEvent, base: CalendarEvent, group: str) -> bool:
+    """Whether somebody in Microsoft 365 edited a group since `base`. An answer is no edit: it changes nobody's plan."""
+    if group == PEOPLE:
+        return _members(content) != _members(base)
+    return bool(value(content, group) != value(base, group))
+
+
+def _members(content: CalendarEvent) -> frozenset[str]:
+    return frozenset(a.record_id for a in content.attendees)
+
+
+def practifi_people(
+    view: CalendarEvent, held: CalendarEvent, base: CalendarEvent | None, *, private: bool
+) -> tuple[Attendee, ...]:
+    """Whom Practifi shall hold when people are carried inbound: Microsoft's list where somebody edited it since `base`
+    (what Microsoft held when both last agreed), else whom Practifi holds, with the answers that came in."""
+    if private:
+        return ()
+    if base is None or is_edited(view, base, PEOPLE):
+        return view.attendees
+    answers = {a.record_id: a.response for a in view.attendees}
+    return tuple(replace(a, response=answers.get(a.record_id, a.response)) for a in held.attendees)
+
+
+def with_answers_of(content: CalendarEvent, known: CalendarEvent) -> CalendarEvent:
+    """`content` with the answers that `known` has, so that those it lacks still show as changes. Pure."""
+    answers = {a.record_id: a.response for a in known.attendees}
+    people = tuple(replace(a, response=answers.get(a.record_id, Response.NONE)) for a in content.attendees)
+    return replace(content, attendees=people)
+
+
 def graph_content(
     groups: tuple[str, ...], source: CalendarEvent, held: CalendarEvent | None, base: CalendarEvent | None
 ) -> CalendarEvent:

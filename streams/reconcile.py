@@ -22,10 +22,14 @@ from streams.mapping import (
     STATUS_LABELS,
     edited_value,
     graph_content,
+    is_edited,
+    is_private,
     is_truncated,
+    practifi_people,
     practifi_view,
     readable,
     value,
+    with_answers_of,
 )
 from streams.policy import deletion_gate, inbound_gate, outbound_gate
 
@@ -102,15 +106,19 @@ def compare(
         sf_changed = edited_value(held, group) != edited_value(sf_base, group)
         if group == REMINDER and sf_changed:
             sf_changed = not _has_reminder_fired(sf_base, held, now)
-        if value(view, group) == value(held, group) and (ms_changed or sf_changed):
-            agreed.append(group)
-        elif ms_changed:
+        # Salesforce resets the answers when an event is moved; they are Microsoft's to say.
+        is_reset = group == PEOPLE and value(held, group) != value(sf_base, group)
+        if value(view, group) == value(held, group):
+            agreed += [group] * (ms_changed or sf_changed or is_reset)
+        elif is_edited(view, ms_base, group):
             inbound.append(group)
-            if sf_changed:
-                lost.append(group)
+            lost += [group] * sf_changed
         elif sf_changed:
             outbound.append(group)
-    if settings.conflict_scope is ConflictScope.RECORD and inbound and outbound and ms_base is not None:
+        elif ms_changed or is_reset:
+            inbound.append(group)
+    is_whole = settings.conflict_scope is ConflictScope.RECORD and ms_base is not None
+    if is_whole and outbound and any(is_edited(view, ms_base, group) for group in inbound if ms_base is not None):
         lost += outbound
         inbound += outbound
         outbound = []
@@ -143,6 +151,9 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     if outbound:
         blocked_out = outbound_gate(salesforce, graph, state.salesforce.base, outbound, settings, now)
         outbound = () if blocked_out is not None else outbound
+    if blocked_out is not None and PEOPLE in difference.outbound and _has_answers(state, view):
+        # Whom Practifi invites stays there; who accepted comes in all the same.
+        inbound = (*inbound, PEOPLE) if inbound_gate(graph, state.graph.base, settings, now) is None else inbound
     if is_new and not inbound and blocked_in != "user_disabled":
         state = _agree(state, INBOUND, view, salesforce.content)
 
@@ -169,6 +180,10 @@ def _own_writes_seen(state: PairState, view: CalendarEvent, held: CalendarEvent)
             state = with_side(state, side, replace(here, base=take(here.base, groups, written)))
             state = with_side(state, other(side), replace(there, base=take(there.base, groups, command.source)))
     return state
+
+
+def _has_answers(state: PairState, view: CalendarEvent) -> bool:
+    return state.graph.base is not None and value(view, PEOPLE) != value(state.graph.base, PEOPLE)
 
 
 def _reason_for(
@@ -207,6 +222,13 @@ def _inbound_update(
         return plan
     source = replace(view, send_invitations=held.content.send_invitations)
     content = take(held.content, groups, source)
+    if PEOPLE in groups or is_private(content):
+        people = practifi_people(view, held.content, plan.state.graph.base, private=is_private(content))
+        content = replace(content, attendees=people)
+        if PEOPLE in groups and value(content, PEOPLE) == value(held.content, PEOPLE):
+            # Nothing to write: Practifi holds whom it may.
+            plan = replace(plan, state=_agree(plan.state, (PEOPLE,), view, held.content))
+            return _inbound_update(plan, tuple(group for group in groups if group != PEOPLE), view, settings, now)
     graph = plan.state.graph.item
     content = replace(content, external_id=graph.id if graph is not None else "", sync_status="Synced")
     fields = (*groups, MARKS) if _marks_differ(plan.state, Status.SYNCED) else groups
@@ -234,7 +256,7 @@ def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, no
         return plan
     return _send(
         plan, Side.GRAPH, Action.UPDATE, now, fields=effective, held=held, content=content, source=source.content,
-        target=practifi_view(replace(held, content=content), settings),
+        target=with_answers_of(practifi_view(replace(held, content=content), settings), source.content),
     )  # fmt: skip
 
 
@@ -245,7 +267,7 @@ def _raw(content: CalendarEvent, group: str) -> object:
 def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
     blocked = inbound_gate(item, None, settings, now)
     if blocked is None and state.pair_key.startswith("s:") and item.sync_key == state.pair_key:
-        blocked = "awaiting_salesforce"
+        blocked = None if state.salesforce.generation else "awaiting_salesforce"
     if blocked is not None:
         return _settled(state, Status.NOT_SYNCED, blocked)
     view = practifi_view(item, settings)
@@ -274,11 +296,11 @@ def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
 def _gone_in_practifi(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
     """Deleted in Practifi, alive in Microsoft 365: an edit there since the last agreement beats the deletion."""
     base = state.graph.base
-    is_edited = base is not None and any(
-        value(practifi_view(item, settings), group) != value(base, group) for group in INBOUND
-    )
-    if is_edited and deletion_gate(False, item, settings, now) is None:
-        fresh = SideState(generation=state.salesforce.generation)
+    view = practifi_view(item, settings)
+    was_edited = base is not None and any(is_edited(view, base, group) for group in INBOUND)
+    if was_edited and deletion_gate(False, item, settings, now) is None:
+        gone = state.salesforce
+        fresh = SideState(generation=gone.generation + 1, gone=gone.gone)
         plan = _only_in_microsoft(replace(state, salesforce=fresh), item, settings, now)
         return replace(plan, reason="edit_beats_deletion") if plan.commands else plan
     return _deletion(state, Side.GRAPH, item, settings, now)
