@@ -101,13 +101,9 @@ class SalesforceClient:
 
     def _exchange(self, call: Call, session: Any) -> Reply:
         base = self._connection.url
-        path = (
-            call.path
-            if call.path.startswith("/services/")
-            else f"/services/data/v{self._connection.version}{call.path}"
-        )
-        if not path.startswith("/services/"):
-            raise Refused(f"Not a path of Salesforce's API: {path[:40]}")
+        path = call.path
+        if not path.startswith("/services/"):  # a nextRecordsUrl is absolute already
+            path = f"/services/data/v{self._connection.version}{path}"
         headers = {"Authorization": f"Bearer {session.session_id}", **call.headers}
         try:
             answer = self._session.request(
