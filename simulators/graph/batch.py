@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from simulators.graph.call import Call
 from simulators.graph.errors import GraphError
-from simulators.graph.routes import mailbox_in, split_path
+from simulators.graph.paths import mailbox_in, split_path
 from simulators.graph.throttle import too_many
 from simulators.graph.world import World
 from simulators.http import Request, Response

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import unquote
 
 from simulators.graph.call import Call, key_text, no_content
 from simulators.graph.delta import DeltaReader
@@ -17,41 +15,27 @@ from simulators.graph.online_meeting import TEAMS, offered
 from simulators.graph.schedule import get_schedule
 from simulators.graph.snapshot import find_item
 from simulators.graph.store import DEFAULT_FOLDER, Calendar, MailboxStore
+from simulators.graph.subscriptions import Subscriptions
 from simulators.graph.tenant import User
 from simulators.graph.world import World
 from simulators.http import Response
 
-_KEYED: Final = re.compile(r"^([A-Za-z$]+)\('(.*)'\)$")
 _CALENDAR_COLORS: Final = {"auto": ""}
-
-
-def split_path(raw_path: str) -> list[str]:
-    """The decoded segments of a path; `users('x')` counts as two, type names before functions are dropped."""
-    segments: list[str] = []
-    for raw in raw_path.split("/"):
-        if not raw:
-            continue
-        segment = unquote(raw)
-        keyed = _KEYED.match(segment)
-        if keyed is not None:
-            segments.extend((keyed.group(1), keyed.group(2).replace("''", "'")))
-        else:
-            segments.append(segment.removesuffix("()"))
-    return segments
-
-
-def mailbox_in(segments: list[str]) -> str | None:
-    """The user named by a Graph path that opens his mailbox; None for directory paths."""
-    if len(segments) >= 3 and segments[0].lower() == "users":
-        return segments[1]
-    return None
 
 
 class Router:
     """Answers one authenticated Graph call. Raises GraphError for everything that is refused."""
 
-    def __init__(self, world: World, events: EventsApi, delta: DeltaReader, directory: Directory) -> None:
+    def __init__(
+        self,
+        world: World,
+        events: EventsApi,
+        delta: DeltaReader,
+        directory: Directory,
+        subscriptions: Subscriptions,
+    ) -> None:
         self._world = world
+        self._subscriptions = subscriptions
         self._events = events
         self._delta = delta
         self._directory = directory
@@ -66,6 +50,9 @@ class Router:
             _need(call, "GET")
             _permit(call, "Place.Read.All", is_directory=True)
             return self._directory.places(call)
+        if head == "subscriptions":
+            _permit(call, "Calendars.ReadWrite")
+            return self._subscriptions.answer(call, self.open_mailbox)
         if head == "me":
             raise GraphError(400, "BadRequest", "/me request is only valid with delegated authentication flow.")
         raise GraphError(400, "BadRequest", f"Resource not found for the segment '{segments[0] if segments else ''}'.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
@@ -26,16 +26,17 @@ from simulators.graph.errors import GraphError
 from simulators.graph.events_api import EventsApi
 from simulators.graph.ids import mint_guid
 from simulators.graph.meetings import Meetings
-from simulators.graph.routes import Router, mailbox_in, split_path
+from simulators.graph.notifications import LifecycleEvent, Notifications
+from simulators.graph.paths import mailbox_in, split_path
+from simulators.graph.routes import Router
 from simulators.graph.seeding import Seeding, utc_now_text, whole_json
 from simulators.graph.sign_in import SignIn
 from simulators.graph.store import DEFAULT_FOLDER
+from simulators.graph.subscriptions import OutboundCall, Subscription, Subscriptions
 from simulators.graph.tenant import App, Room, Tenant, User
 from simulators.graph.throttle import Throttle, too_many
 from simulators.graph.world import Mail, World
 from simulators.http import Delivery, Request, Response
-
-OutboundCall = Callable[[Delivery], Response | None]
 
 _DIAGNOSTIC = json.dumps(
     {
@@ -74,15 +75,20 @@ class GraphSimulator:
         """Traceback of the last inner fault that was answered with 500; tests look at it."""
         self.world = World(tenant, clock, rng, behaviour or Behaviour())
         self._start_of_random = rng.getstate()
-        self._call = call
         self._slots: dict[int, tuple[str, str]] = {}
         self.throttle = Throttle(self.world.behaviour)
         meetings = Meetings(self.world, Copies(self.world))
         answers = Answers(self.world)
         self._sign_in = SignIn(self.world, static_tokens or {})
         self._seeding = Seeding(self.world, meetings, answers)
+        self._notifications = Notifications(self.world)
+        self._subscriptions = Subscriptions(self.world, self._notifications, call)
         self._router = Router(
-            self.world, EventsApi(self.world, meetings, answers), DeltaReader(self.world), Directory(self.world)
+            self.world,
+            EventsApi(self.world, meetings, answers),
+            DeltaReader(self.world),
+            Directory(self.world),
+            self._subscriptions,
         )
         self._seed: dict[str, Any] | None = None
 
@@ -227,10 +233,20 @@ class GraphSimulator:
     def due_deliveries(self) -> Sequence[Delivery]:
         """Notifications due by the clock and not handed out yet."""
         self.world.run_due()
-        return []
+        return self._notifications.due()
 
     def delivered(self, delivery_id: str, response: Response | None) -> None:
-        """Report the answer to a notification."""
+        """Report the answer to a notification; None when there was none in time."""
+        self._notifications.delivered(delivery_id, response)
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """Every subscription that has not ended."""
+        return self._subscriptions.active()
+
+    def lifecycle(self, subscription_id: str, event: LifecycleEvent) -> None:
+        """Send a lifecycle event; `subscriptionRemoved` also removes the subscription. KeyError when there is none."""
+        self._subscriptions.lifecycle(subscription_id, event)
 
     # --- tenant and mailboxes ---------------------------------------------------------------------------------
 
@@ -319,6 +335,8 @@ class GraphSimulator:
         return {
             "world": self.world.to_json(),
             "tokens": {token: list(entry) for token, entry in self._sign_in.tokens.items()},
+            "subscriptions": self._subscriptions.to_json(),
+            "notifications": self._notifications.to_json(),
             "throttled": {mailbox: until.isoformat() for mailbox, until in self.throttle.until.items()},
         }
 
@@ -327,6 +345,8 @@ class GraphSimulator:
         state = json.loads(json.dumps(state))
         self.world.from_json(state["world"])
         self._sign_in.tokens = {token: (client, expires) for token, (client, expires) in state["tokens"].items()}
+        self._subscriptions.from_json(state["subscriptions"])
+        self._notifications.from_json(state["notifications"])
         self.throttle.clear()
         self.throttle.until.update(
             {mailbox: datetime.fromisoformat(until) for mailbox, until in state["throttled"].items()}
@@ -345,4 +365,6 @@ class GraphSimulator:
         self.world.clear()
         self.world.rng.setstate(self._start_of_random)
         self._sign_in.tokens = {}
+        self._subscriptions.clear()
+        self._notifications.clear()
         self.throttle.clear()
