@@ -193,8 +193,8 @@ def graph_content(
     wanted = {a.record_id: a for a in source.attendees if a.record_id}
     known = {a.record_id for a in base.attendees} if base is not None and base.send_invitations else set()
     kept = tuple(a for a in held.attendees if not (a.record_id in known and a.record_id not in wanted))
-    present = {a.record_id for a in kept if a.record_id} | {a.address for a in kept}
-    added = tuple(a for a in _invitable(source.attendees) if a.record_id not in present and a.address not in present)
+    present = {a.record_id for a in kept if a.record_id} | {a.address.casefold() for a in kept}
+    added = tuple(a for a in _invitable(source.attendees) if not {a.record_id, a.address.casefold()} & present)
     return replace(content, attendees=(*kept, *added))
 
 
