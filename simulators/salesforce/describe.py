@@ -60,45 +60,57 @@ def basic_information(sobject: SObject, version: str) -> dict[str, Any]:
     return {"objectDescribe": _summary(sobject, version), "recentItems": []}
 
 
+_NEVER: Final[dict[str, Any]] = {
+    "aiPredictionField": False,
+    "autoNumber": False,
+    "calculated": False,
+    "calculatedFormula": None,
+    "cascadeDelete": False,
+    "compoundFieldName": None,
+    "controllerName": None,
+    "defaultValueFormula": None,
+    "dependentPicklist": False,
+    "deprecatedAndHidden": False,
+    "displayLocationInDecimal": False,
+    "encrypted": False,
+    "extraTypeInfo": None,
+    "filteredLookupInfo": None,
+    "formulaTreatNullNumberAsZero": False,
+    "highScaleNumber": False,
+    "htmlFormatted": False,
+    "inlineHelpText": None,
+    "mask": None,
+    "maskType": None,
+    "queryByDistance": False,
+    "referenceTargetField": None,
+    "relationshipOrder": None,
+    "restrictedDelete": False,
+    "scale": 0,
+    "searchPrefilterable": False,
+    "writeRequiresMasterRead": False,
+}
+"""What no field of these objects has."""
+
+
 def describe_field(field: Field) -> dict[str, Any]:
-    """One entry of `fields`."""
-    is_number = field.type in NUMBER_TYPES
-    digits = 8 if field.type == "int" else 0
-    return {
+    """One entry of `fields`, its members in order of their names."""
+    is_double = field.type in NUMBER_TYPES and field.type != "int"
+    body = {
+        **_NEVER,
         "aggregatable": field.filterable and field.type != "boolean",
-        "aiPredictionField": False,
-        "autoNumber": False,
         "byteLength": field.length * (1 if field.is_id else 3),
-        "calculated": False,
-        "calculatedFormula": None,
-        "cascadeDelete": False,
         "caseSensitive": field.case_sensitive,
-        "compoundFieldName": None,
-        "controllerName": None,
         "createable": field.createable,
         "custom": field.custom,
         "defaultValue": field.default if field.type == "boolean" else None,
-        "defaultValueFormula": None,
         "defaultedOnCreate": field.default is not None or field.name in {"Id", "OwnerId"} or _is_audit(field),
-        "dependentPicklist": False,
-        "deprecatedAndHidden": False,
-        "digits": digits,
-        "displayLocationInDecimal": False,
-        "encrypted": False,
+        "digits": 8 if field.type == "int" else 0,
         "externalId": field.external_id,
-        "extraTypeInfo": None,
         "filterable": field.filterable,
-        "filteredLookupInfo": None,
-        "formulaTreatNullNumberAsZero": False,
         "groupable": field.filterable and field.type != "datetime",
-        "highScaleNumber": False,
-        "htmlFormatted": False,
         "idLookup": field.type == "id" or field.external_id or (field.unique and not field.custom),
-        "inlineHelpText": None,
         "label": field.label,
         "length": field.length,
-        "mask": None,
-        "maskType": None,
         "name": field.name,
         "nameField": field.is_name,
         "namePointing": field.is_polymorphic,
@@ -106,23 +118,17 @@ def describe_field(field: Field) -> dict[str, Any]:
         "permissionable": field.nillable and field.type != "id",
         "picklistValues": [_choice(field, value, label) for value, label in field.picklist],
         "polymorphicForeignKey": field.is_polymorphic,
-        "precision": 18 if is_number and field.type != "int" else 0,
-        "queryByDistance": False,
-        "referenceTargetField": None,
+        "precision": 18 if is_double else 0,
         "referenceTo": list(field.reference_to),
         "relationshipName": field.relationship,
-        "relationshipOrder": None,
-        "restrictedDelete": False,
         "restrictedPicklist": field.restricted,
-        "scale": 0,
-        "searchPrefilterable": False,
         "soapType": _SOAP_TYPES.get(field.type, "xsd:string"),
         "sortable": field.filterable,
         "type": field.type,
         "unique": field.unique,
         "updateable": field.updateable,
-        "writeRequiresMasterRead": False,
     }
+    return dict(sorted(body.items()))
 
 
 def _choice(field: Field, value: str, label: str) -> dict[str, Any]:

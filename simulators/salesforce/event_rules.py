@@ -32,7 +32,8 @@ _OWN_OF_CHILD: Final = frozenset(
         "SystemModstamp",
     }
 )
-_SERIES: Final = ("IsRecurrence", "Recurrence2PatternText")
+_SERIES: Final = {"IsRecurrence": "RecurrenceActivityId", "Recurrence2PatternText": "IsRecurrence2"}
+"""What asks for a series, and the read-only column with which a seed makes a single occurrence of one."""
 
 
 class EventRules:
@@ -43,10 +44,7 @@ class EventRules:
         if draft.before is not None and draft.before["IsChild"]:
             self._check_child(draft)
             return
-        if any(draft.sent.get(name) for name in _SERIES):
-            raise integrity(
-                "Series cannot be created through this API", [name for name in _SERIES if draft.sent.get(name)]
-            )
+        self._check_series(draft)
         if draft.is_create or any(name in draft.sent for name in TIME_COLUMNS):
             draft.after.update(settle_times(draft.sent, draft.before, _time_rules(records)))
         self._check_owner(records, draft)
@@ -83,6 +81,12 @@ class EventRules:
                 held = table.rows[record_id]
                 if held["IsDeleted"] and held["SystemModstamp"] == gone:
                     records.write_derived(tx, sobject, {**held, "IsDeleted": False}, change_type="UNDELETE")
+
+    @staticmethod
+    def _check_series(draft: Draft) -> None:
+        asked = [name for name, single in _SERIES.items() if draft.sent.get(name) and single not in draft.sent]
+        if asked:
+            raise integrity("Series cannot be created through this API", asked)
 
     @staticmethod
     def _check_child(draft: Draft) -> None:
@@ -202,3 +206,17 @@ def _account_of(records: Records, row: Row) -> str | None:
         return str(what)
     who = records.store.live("Contact", row["WhoId"])
     return who["AccountId"] if who is not None else None
+
+
+def rest_of_series(records: Records, row: Row) -> list[Row]:
+    """An occurrence of a Lightning series and the later ones. Nothing but owner and pattern joins them."""
+    table = records.store.tables["Event"]
+    later = (table.rows[record_id] for record_id in table.between("StartDateTime", row["StartDateTime"], None))
+    return [
+        other
+        for other in later
+        if other["IsRecurrence2"]
+        and not other["IsDeleted"]
+        and not other["IsChild"]
+        and (other["OwnerId"], other["Recurrence2PatternText"]) == (row["OwnerId"], row["Recurrence2PatternText"])
+    ]

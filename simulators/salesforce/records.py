@@ -105,6 +105,8 @@ class Records:
         if not privileged:
             check_writable(sobject, fields, creating=True)
         self._lock(None)
+        if record_id and self.store.row(sobject.table, record_id) is not None:
+            raise SalesforceError(400, "DUPLICATE_VALUE", f"a record has this id already: {record_id}", ["Id"])
         after = {item.column: item.default for item in sobject.fields}
         after.update({"Id": record_id or self._ids.next(sobject.prefix), **sent})
         draft = Draft(tx, sobject, None, sent, after)

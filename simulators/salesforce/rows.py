@@ -18,6 +18,7 @@ from simulators.salesforce.errors import (
     no_such_record,
     not_found,
 )
+from simulators.salesforce.event_rules import rest_of_series
 from simulators.salesforce.records import Records
 from simulators.salesforce.replication import Replication
 from simulators.salesforce.schema import Field, SObject
@@ -64,7 +65,7 @@ class RowResources:
                 return self._by_id(call, sobject, record_id)
             case [record_id, "fromThisEventOnwards"] if sobject.name == "Event":
                 _allow(method, "DELETE")
-                return self._delete_series_rest(sobject, record_id)
+                return self._delete_series_rest(call, sobject, record_id)
             case [field, value]:
                 return self._by_external_id(call, sobject, field, value)
         raise not_found()
@@ -164,12 +165,15 @@ class RowResources:
     def _several(call: Call, sobject: SObject, ids: list[str]) -> Response:
         return Response.of_json(300, [record_url(call.version, sobject.name, quote(key)) for key in ids])
 
-    def _delete_series_rest(self, sobject: SObject, record_id: str) -> Response:
+    def _delete_series_rest(self, call: Call, sobject: SObject, record_id: str) -> Response:
         row = self._records.writable_row(sobject, record_id)
         if row["IsChild"] or not row["IsRecurrence2"]:
             text = "The event is not part of an event series"
             raise SalesforceError(400, "INVALID_OPERATION", text, ["Id"])
-        raise not_found()
+        with writing(self._records, call) as tx:
+            for occurrence in rest_of_series(self._records, row):
+                self._records.remove(tx, sobject, occurrence)
+        return no_content()
 
     def _unless_unmodified(self, call: Call, body: dict[str, Any]) -> Response:
         headers = {"last-modified": format_datetime(self._built, usegmt=True)}

@@ -15,7 +15,7 @@ from simulators.salesforce.behaviour import Behaviour
 from simulators.salesforce.calls import change_origin, error_response
 from simulators.salesforce.changes import Actor, Change, ChangeLog
 from simulators.salesforce.errors import SalesforceError, not_found
-from simulators.salesforce.ids import IdSource
+from simulators.salesforce.ids import IdSource, canonical
 from simulators.salesforce.jobs import Jobs
 from simulators.salesforce.oauth import OAuth
 from simulators.salesforce.org import Access, Org
@@ -117,12 +117,13 @@ class SalesforceSimulator:
         """Create a record without a request, under the rules of every create; read-only fields are allowed.
 
         `created` stamps it at another moment. `user` (id or username) is who creates it. Answers the id. Raises
-        SalesforceError.
+        SalesforceError, or ValueError for an `id` that is none.
         """
         definition = self._records.schema.object(sobject)
         body = self._seeding.completed(definition.name, fields)
         with self._records.begin(self._actor(origin, user), created) as tx:
-            return self._records.create(tx, definition, body, record_id=id or "", privileged=True)
+            fixed = canonical(id) if id else ""
+            return self._records.create(tx, definition, body, record_id=fixed, privileged=True)
 
     def update(
         self, sobject: str, record_id: str, fields: Mapping[str, Any], *, origin: str = "ui", user: str | None = None

@@ -191,3 +191,26 @@ def test_the_archiving_job_runs_by_the_clock() -> None:
     org.clock.set(later(days=1, seconds=1))
     org.token = org.simulator.issue_token()
     assert org.query("SELECT Id FROM Event") == []
+
+
+def test_series_are_refused_but_their_occurrences_can_be_seeded(org: SalesforceClient) -> None:
+    """A create that asks for a series says clearly that there is none; a seed makes single occurrences of one."""
+    rule = "RRULE:FREQ=DAILY;INTERVAL=1;COUNT=3"
+    for fields in ({"Recurrence2PatternText": rule}, {"IsRecurrence": True}):
+        assert refusal(org, StartDateTime=TEN, DurationInMinutes=5, **fields)[2] == list(fields)
+    keys = [
+        org.simulator.insert(
+            "Event",
+            {
+                "StartDateTime": f"2026-05-2{place}T10:00:00Z",
+                "DurationInMinutes": 5,
+                "IsRecurrence2": True,
+                "Recurrence2PatternText": rule,
+            },
+        )
+        for place in range(1, 4)
+    ]
+    single = org.event()
+    assert org.delete(f"/sobjects/Event/{keys[1]}/fromThisEventOnwards").status == 204
+    assert {row["Id"] for row in org.simulator.records("Event")} == {keys[0], single}
+    assert error_of(org.delete(f"/sobjects/Event/{single}/fromThisEventOnwards"))[0] == 400

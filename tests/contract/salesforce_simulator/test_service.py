@@ -14,6 +14,7 @@ from support.salesforce_client import START, SalesforceClient, build_org, error_
 
 from simulators.http import Request
 from simulators.salesforce.behaviour import Behaviour
+from simulators.salesforce.errors import SalesforceError
 from simulators.salesforce.ids import IdSource, canonical, to18
 from simulators.salesforce.org import Org
 
@@ -132,6 +133,16 @@ def test_head_answers_without_a_body(org: SalesforceClient) -> None:
     response = org.call("HEAD", f"/sobjects/Event/{key}")
     assert (response.status, response.body) == (200, b"")
     assert "last-modified" in response.headers
+
+
+def test_seeded_records_may_have_ids_and_moments_of_their_own(org: SalesforceClient) -> None:
+    """Insert takes an id of 15 or 18 characters once, and a moment that stamps the record."""
+    key = to18("003QH0000000abc")
+    made = org.simulator.insert("Contact", {"LastName": "Old"}, id=key[:15], created=START - timedelta(days=3))
+    assert made == key
+    assert org.read("Contact", key)["SystemModstamp"] == "2026-05-17T12:00:00.000+0000"
+    with pytest.raises(SalesforceError, match="DUPLICATE_VALUE"):
+        org.simulator.insert("Contact", {"LastName": "Again"}, id=key)
 
 
 def test_reset_returns_to_the_seed(org: SalesforceClient) -> None:
