@@ -99,7 +99,8 @@ def _whole_seconds(span: TimeSpan) -> TimeSpan:
 
 def participants(content: CalendarEvent) -> tuple[Attendee, ...]:
     """Everyone who takes part, the organizer included, rooms not."""
-    people = tuple(a for a in content.attendees if a.kind != "resource")
+    organizer = "" if content.organizer is None else content.organizer.address
+    people = tuple(a for a in content.attendees if a.kind != "resource" and (not a.address or a.address != organizer))
     return people if content.organizer is None else (replace(content.organizer, response=Response.ORGANIZER), *people)
 
 

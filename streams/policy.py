@@ -6,7 +6,7 @@ The order of the gates is the order of the product facts (§7, "Decision order")
 from __future__ import annotations
 
 from calendar import monthrange
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from schemas.calendar import CalendarEvent, TimeSpan
 from schemas.changes import Item
@@ -56,29 +56,31 @@ def _participation_gate(content: CalendarEvent, settings: Settings) -> str | Non
 
 
 def outbound_gate(
-    item: Item, graph: Item | None, agreed: CalendarEvent | None, groups: tuple[str, ...], settings: Settings,
-    now: datetime,
+    item: Item, graph: Item | None, agreed: CalendarEvent | None, groups: tuple[str, ...],
+    edited_at: datetime | None, settings: Settings, now: datetime,
 ) -> str | None:  # fmt: skip
     """Why these edited groups of a Practifi event may not be written to Microsoft 365, or None.
 
-    `graph` is the event there (None: to be created), `agreed` what Practifi held when both last agreed.
+    `graph` is the event there (None: to be created), `agreed` what Practifi held when both last agreed, `edited_at`
+    when somebody last saved it in Practifi: what was saved before outbound began goes out when it is next saved.
     """
     user = user_of(graph, item, settings)
     if user is None or not user.is_enabled:
         return "user_disabled"
     if not settings.direction.is_outbound:
         return "direction"
-    if agreed is None and (user.outbound_since is None or item.modified_at < user.outbound_since):
+    if edited_at is None or user.outbound_since is None or edited_at < user.outbound_since:
         return "not_edited_since"
     blocked = _edit_gate(item, graph, agreed, groups)
     if blocked is not None:
         return blocked
-    spans = _spans(item.content, agreed)
-    if not any(_has_not_begun(span, now) for span in spans):
+    ahead = [span for span in _spans(item.content, agreed) if _has_not_begun(span, now)]
+    if not ahead:
         return "past"
-    if not any(span.start_utc <= _months_ahead(now, settings.outbound_months) for span in spans):
+    if not any(span.start_utc <= _months_ahead(now, settings.outbound_months) for span in ahead):
         return "out_of_range"
-    if is_private(item.content) and not settings.sync_private_events:
+    contents = (item.content,) if graph is None else (item.content, graph.content)
+    if any(is_private(content) for content in contents) and not settings.sync_private_events:
         return "private_off"
     if agreed is None and not settings.sync_internal_events and all(a.is_user for a in item.content.attendees):
         return "internal_off"
@@ -132,8 +134,8 @@ def inbound_range(settings: Settings, now: datetime) -> tuple[datetime, datetime
 
 
 def _has_not_begun(span: TimeSpan, now: datetime) -> bool:
-    """An all-day event of today has not begun: its midnight in UTC says nothing about anybody's morning."""
-    return span.end_utc > now if span.is_all_day else span.start_utc >= now
+    """An all-day event has not begun while its first day lasts: its midnight in UTC is nobody's morning."""
+    return span.start_utc + timedelta(days=1) > now if span.is_all_day else span.start_utc >= now
 
 
 def _months_ahead(now: datetime, months: int) -> datetime:

@@ -149,7 +149,9 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
         blocked_in = inbound_gate(graph, state.graph.base or view, settings, now)
         inbound = () if blocked_in is not None else inbound
     if outbound:
-        blocked_out = outbound_gate(salesforce, graph, state.salesforce.base, outbound, settings, now)
+        blocked_out = outbound_gate(
+            salesforce, graph, state.salesforce.base, outbound, state.salesforce.edited_at, settings, now
+        )
         outbound = () if blocked_out is not None else outbound
     if blocked_out is not None and PEOPLE in difference.outbound and _has_answers(state, view):
         # Whom Practifi invites stays there; who accepted comes in all the same.
@@ -279,7 +281,7 @@ def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: da
 def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
     if item.sync_key == state.pair_key and item.content.external_id and not state.graph.generation:
         return _settled(state, Status.PENDING, "awaiting_graph")
-    blocked = outbound_gate(item, None, None, CONTENT, settings, now)
+    blocked = outbound_gate(item, None, None, CONTENT, state.salesforce.edited_at, settings, now)
     if blocked is not None:
         return _with_marks(Plan(state, Verdict.NOTHING, blocked), Status.NOT_SYNCED, settings, now)
     user = settings.user_of_record(item.content.owner_id)
@@ -339,11 +341,13 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
     held, graph = state.salesforce.item, state.graph.item
     if is_under_way or held is None or not _is_enabled(held, graph, settings):
         return plan
+    why = plan.reason
     if _marks_differ(state, status):
         external_id = graph.id if graph is not None else held.content.external_id
         content = replace(held.content, external_id=external_id, sync_status=STATUS_LABELS[status])
         marking = replace(plan, reason=plan.reason if plan.verdict is not Verdict.NOTHING else "marks")
         plan = _send(marking, Side.SALESFORCE, Action.UPDATE, now, fields=(MARKS,), held=held, content=content)
+        plan = replace(plan, state=replace(plan.state, reason=why))  # the mark tells the pair's standing, it is not it
     may_tag = graph is not None and settings.direction.is_outbound and graph.is_organizer and not state.is_detached
     if graph is not None and may_tag and _is_tag_wrong(state.pair_key, graph):
         plan = _send(plan, Side.GRAPH, Action.UPDATE, now, fields=(MARKS,), held=graph, content=graph.content)
