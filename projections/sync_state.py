@@ -114,11 +114,13 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
     if own_key(item) != state.pair_key:
         return _astray(state, seen, item)
     if own_key(held.item) == state.pair_key:  # the same item under a new id
-        return with_side(state, seen.side, replace(held, item=item, is_echo=False, copies=())), ()
+        moved_to = replace(held, item=item, is_echo=False, copies=(), edited_at=item.modified_at)
+        return with_side(state, seen.side, moved_to), ()
     # The rightful owner of this key came after a copy that carried its mark: the copy moves out, and what was agreed
     # about it with it.
     moved = Seen(seen.side, held.item.id, held.item.mailbox, held.item, seen.origin, "moved out")
-    state = with_side(state, seen.side, SideState(item=item, generation=held.generation, gone=held.gone))
+    rightful = SideState(item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at)
+    state = with_side(state, seen.side, rightful)
     there = other(seen.side)
     return _astray(with_side(state, there, replace(side_of(state, there), base=None)), moved, held.item)
 
@@ -131,7 +133,8 @@ def _astray(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[
 def _first_or_back(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[Stray, ...]]:
     held = side_of(state, seen.side)
     if not held.is_deleted:
-        return with_side(state, seen.side, replace(held, item=item, is_echo=False)), ()
+        held = replace(held, item=item, is_echo=False, edited_at=item.modified_at)
+        return with_side(state, seen.side, held), ()
     if own_key(item) != state.pair_key:
         return _astray(state, seen, item)  # a copy that carries the mark of a deleted item
     if not item.is_organizer and item.organizer_mailbox:
@@ -141,7 +144,7 @@ def _first_or_back(state: PairState, seen: Seen, item: Item) -> tuple[PairState,
     there = side_of(state, other(seen.side))
     if there.is_deleted:
         there = SideState(generation=there.generation + 1, gone=there.gone)
-    back = SideState(item=item, generation=held.generation, gone=held.gone)
+    back = SideState(item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at)
     state = with_side(with_side(state, seen.side, back), other(seen.side), replace(there, base=None))
     return replace(state, is_detached=False), ()
 
@@ -170,7 +173,18 @@ def _updated(held: SideState, item: Item) -> SideState:
     assert held.item is not None
     if item.modified_at < held.item.modified_at:
         return held  # read before what is held, arrived after it
-    return replace(held, item=item, is_echo=False)
+    edited_at = held.edited_at if _is_known(held, item) else item.modified_at
+    return replace(held, item=item, is_echo=False, edited_at=edited_at)
+
+
+def _is_known(held: SideState, item: Item) -> bool:
+    """Whether a reading shows no save but those we know: the version held, or our own write before its answer."""
+    assert held.item is not None
+    command = held.pending
+    written = command.content if command is not None else None
+    if command is not None and written is not None and item.content == take(held.item.content, command.fields, written):
+        return True
+    return item.modified_at == held.item.modified_at and item.content == held.item.content
 
 
 def _with_copy(held: SideState, item: Item) -> SideState:
@@ -205,6 +219,8 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
             # Made, and edited before we could say so: what differs from what we wrote is that edit.
             written = replace(command, target=command.target or command.content)
             state = _applied(with_side(state, outcome.side, held), written, outcome)
+            held = replace(side_of(state, outcome.side), edited_at=outcome.item.modified_at)
+            state = with_side(state, outcome.side, held)
         case Result.STALE:
             held = held if outcome.item is None else _answered(held, outcome.item, command, is_echo=False)
             state = with_side(state, outcome.side, held)
@@ -248,7 +264,8 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
     held = replace(held, generation=max(held.generation, command.generation))
     if command.action is Action.CREATE:
         is_gone = outcome.item.id in held.gone  # deleted by somebody, and found so before we could say that we made it
-        held = replace(held, item=None if is_gone else outcome.item, is_echo=not is_gone, is_deleted=is_gone)
+        item = None if is_gone else outcome.item
+        held = replace(held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None)
     else:
         held = _answered(held, outcome.item, command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)
@@ -266,7 +283,9 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
     is_later = item.modified_at > held.item.modified_at
     if item.modified_at == held.item.modified_at:
         is_later = held.is_echo or held.item.content in (command.basis, item.content)
-    return replace(held, item=item, is_echo=is_echo) if is_later else held
+    if not is_later:
+        return held
+    return replace(held, item=item, is_echo=is_echo, edited_at=held.edited_at if is_echo else item.modified_at)
 
 
 def _is_later_copy(item: Item, copy: Item) -> bool:

@@ -31,7 +31,8 @@ class SideState:
     `generation` counts creates, and one more when an item that was deleted has to be made anew.
     `copies` are the same meeting in other mailboxes (Graph only). While a create is under way they hold every item seen
     on this side: which of them is ours, its outcome says. `gone` is when each removed id was found removed: a reading
-    of it that began before then is older than the removal, whenever it arrives.
+    of it that began before then is older than the removal, whenever it arrives. `edited_at` is when somebody other than
+    us last saved the item, by its own stamp (None: nobody since we made it).
     """
 
     item: Item | None = None
@@ -44,6 +45,7 @@ class SideState:
     generation: int = 0
     copies: tuple[Item, ...] = ()
     gone: dict[str, datetime] = field(default_factory=dict)
+    edited_at: datetime | None = None
 
 
 @dataclass(frozen=True)
