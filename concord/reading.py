@@ -1,15 +1,17 @@
-"""Reading whole topics with a plain consumer: no group, nothing committed, up to the ends found when reading began."""
+"""Reading topics with a plain consumer: no group, nothing committed, each time up to the ends found then."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Final
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import TopicPartition
 
+from concord.connecting import consumer_of, plainly
 from schemas.codec import decode
 from schemas.errors import ConcordError, UnreadableRecord
 from schemas.journal import JournalEntry
@@ -17,8 +19,8 @@ from schemas.settings import Settings
 from schemas.topics import SETTINGS_CHANGES, SYNC_JOURNAL
 from streams.stage import Partition
 
-# Longest wait for a broker that does not answer, in milliseconds.
-BOOTSTRAP_MS: Final = 10_000
+# How long a broker may bring nothing while records are known to be there, in seconds.
+PATIENCE_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -34,53 +36,65 @@ class Read:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-@contextlib.contextmanager
-def consumer_of(broker: str) -> Iterator[Any]:
-    """A kafka-python consumer. Raises ConcordError in one sentence when the broker cannot be reached."""
-    try:
-        consumer = KafkaConsumer(
-            bootstrap_servers=broker.split(","), group_id=None, enable_auto_commit=False,
-            bootstrap_timeout_ms=BOOTSTRAP_MS, max_partition_fetch_bytes=16 << 20, fetch_max_bytes=64 << 20,
-        )  # fmt: skip
-    except KafkaError as error:
-        raise ConcordError(
-            f"The Kafka broker at {broker} cannot be reached.", "Check CONCORD_BROKER, or start one with `make up`."
-        ) from error
-    try:
-        yield consumer
-    finally:
-        consumer.close()
+class Tail:
+    """Topics read from their beginning, and later only what was added. A context manager; for one thread.
+
+    Raises ConcordError when the broker cannot be reached, stops answering, or a topic does not exist.
+    """
+
+    def __init__(self, broker: str, *topics: str) -> None:
+        self._broker = broker
+        self._topics = topics
+        self._parts: list[Any] = []
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Tail:
+        self._consumer = self._stack.enter_context(consumer_of(self._broker))
+        with self._stack.pop_all() as closing, plainly(self._broker):
+            for topic in self._topics:
+                numbers = self._consumer.partitions_for_topic(topic)
+                if not numbers:
+                    raise ConcordError(f"The topic {topic} does not exist.", "Create it with `concord topics create`.")
+                self._parts += [TopicPartition(topic, number) for number in sorted(numbers)]
+            self._consumer.assign(self._parts)
+            self._consumer.seek_to_beginning(*self._parts)
+            self._stack = closing.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def more(self) -> Iterator[Read]:
+        """What was added since the last call, up to the ends as they are now; in offset order within a partition."""
+        with plainly(self._broker):
+            ends = self._consumer.end_offsets(self._parts)
+            last_progress = time.monotonic()
+            while any(self._consumer.position(part) < end for part, end in ends.items()):
+                batches = self._consumer.poll(timeout_ms=500)
+                if batches:
+                    last_progress = time.monotonic()
+                elif time.monotonic() - last_progress > PATIENCE_S:
+                    raise ConcordError(f"The Kafka broker at {self._broker} stopped answering.")
+                for part, records in batches.items():
+                    for record in records:
+                        yield Read(
+                            part.topic, part.partition, record.offset, record.timestamp, record.key, record.value,
+                            tuple(record.headers or ()),
+                        )  # fmt: skip
 
 
-def read_topic(broker: str, topic: str, partition: int | None = None) -> Iterator[Read]:
-    """Every record of a topic (or of one partition), partition by partition in offset order."""
-    with consumer_of(broker) as consumer:
-        numbers = consumer.partitions_for_topic(topic) or set()
-        if not numbers:
-            raise ConcordError(f"The topic {topic} does not exist.", "Create it with `concord topics create`.")
-        for number in sorted(numbers):
-            if partition in (None, number):
-                yield from _read_partition(consumer, TopicPartition(topic, number))
-
-
-def _read_partition(consumer: Any, part: Any) -> Iterator[Read]:
-    consumer.assign([part])
-    end = consumer.end_offsets([part])[part]
-    consumer.seek_to_beginning(part)
-    while consumer.position(part) < end:
-        for records in consumer.poll(timeout_ms=500).values():
-            for record in records:
-                if record.offset < end:
-                    yield Read(
-                        part.topic, part.partition, record.offset, record.timestamp, record.key, record.value,
-                        tuple(record.headers or ()),
-                    )  # fmt: skip
+def read_topics(broker: str, *topics: str) -> Iterator[Read]:
+    """Every record of these topics; in offset order within a partition."""
+    with Tail(broker, *topics) as tail:
+        yield from tail.more()
 
 
 def read_settings(broker: str) -> list[Settings]:
     """Every settings document that took effect, oldest first: those whose number continues the one before."""
     documents: list[Settings] = []
-    for record in read_topic(broker, SETTINGS_CHANGES):
+    for record in read_topics(broker, SETTINGS_CHANGES):
         with contextlib.suppress(UnreadableRecord):
             document = decode(Settings, record.value)
             if document.number == (documents[-1].number if documents else 0) + 1:
@@ -88,16 +102,42 @@ def read_settings(broker: str) -> list[Settings]:
     return documents
 
 
-def read_journal(broker: str) -> Iterator[tuple[int, int, JournalEntry]]:
-    """Every readable journal entry: (partition, offset, entry), partition by partition."""
-    for record in read_topic(broker, SYNC_JOURNAL):
-        with contextlib.suppress(UnreadableRecord):
-            yield record.partition, record.offset, decode(JournalEntry, record.value)
+class JournalFold:
+    """The journal folded as far as it goes: `advance` folds what was added. A context manager; for one thread.
+
+    `partitions` holds settings and pairs by journal partition; `unreadable` counts entries that no schema reads.
+    """
+
+    def __init__(self, broker: str) -> None:
+        self._tail = Tail(broker, SYNC_JOURNAL)
+        self.partitions: dict[int, Partition] = {}
+        self.unreadable = 0
+
+    def __enter__(self) -> JournalFold:
+        self._tail.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tail.__exit__(kind, error, trace)
+
+    def advance(self) -> int:
+        """Fold up to the ends of the journal as they are now; the number of entries that were new."""
+        count = 0
+        for record in self._tail.more():
+            count += 1
+            try:
+                entry = decode(JournalEntry, record.value)
+            except UnreadableRecord:
+                self.unreadable += 1
+                continue
+            self.partitions.setdefault(record.partition, Partition(record.partition)).fold(entry, record.offset)
+        return count
 
 
 def fold_journal(broker: str) -> dict[int, Partition]:
-    """The whole journal folded: the state of every pair, by partition."""
-    partitions: dict[int, Partition] = {}
-    for number, offset, entry in read_journal(broker):
-        partitions.setdefault(number, Partition(number)).fold(entry, offset)
-    return partitions
+    """The whole journal folded: settings and the state of every pair, by partition."""
+    with JournalFold(broker) as fold:
+        fold.advance()
+        return fold.partitions

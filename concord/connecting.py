@@ -1,0 +1,102 @@
+"""kafka-python clients for short conversations with the broker: opened, used, closed, and plain about what fails."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from schemas.errors import ConcordError
+from schemas.topics import MAX_RECORD_BYTES
+
+# Longest wait for a broker's first answer, in milliseconds.
+BOOTSTRAP_MS: Final = 10_000
+# Longest wait for its port to take a connection, in seconds.
+CONNECT_S: Final = 3.0
+
+
+class BrokerUnreachable(ConcordError):
+    """The broker does not answer. One sentence that names it; `fix` says what to do."""
+
+    def __init__(self, broker: str) -> None:
+        super().__init__(
+            f"The Kafka broker at {broker} cannot be reached.", "Check CONCORD_BROKER, or start one with `make up`."
+        )
+
+
+@contextlib.contextmanager
+def plainly(broker: str) -> Iterator[None]:
+    """Whatever kafka-python raises in this block becomes a ConcordError of one sentence."""
+    try:
+        yield
+    except UnknownTopicOrPartitionError as error:
+        raise ConcordError("A topic of Concord does not exist.", "Create it with `concord topics create`.") from error
+    except KafkaError as error:
+        if not _accepts_any(broker):
+            raise BrokerUnreachable(broker) from error
+        raise ConcordError(f"The Kafka broker at {broker} did not do what was asked: {_words(error)}.") from error
+
+
+def _words(error: KafkaError) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
+
+
+def _accepts_any(broker: str) -> bool:
+    """Whether one of the addresses takes connections. Asked before a client is made: kafka-python keeps trying, keeps
+    its sockets and complains at length when nobody listens."""
+    return any(_accepts(address.strip()) for address in broker.split(","))
+
+
+def _accepts(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S):
+            return True
+    except (OSError, ValueError, OverflowError):
+        return False
+
+
+@contextlib.contextmanager
+def _client(broker: str, make: Any, **settings: Any) -> Iterator[Any]:
+    if not _accepts_any(broker):
+        raise BrokerUnreachable(broker)
+    with plainly(broker):
+        client = make(
+            bootstrap_servers=[address.strip() for address in broker.split(",")],
+            bootstrap_timeout_ms=BOOTSTRAP_MS,
+            **settings,
+        )
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextlib.contextmanager
+def admin_of(broker: str) -> Iterator[Any]:
+    """A kafka-python admin client. Raises ConcordError when the broker cannot be reached or refuses."""
+    with _client(broker, KafkaAdminClient, client_id="concord-admin") as client:
+        yield client
+
+
+@contextlib.contextmanager
+def consumer_of(broker: str) -> Iterator[Any]:
+    """A kafka-python consumer without a group, which commits nothing. Raises ConcordError like `admin_of`."""
+    with _client(
+        broker, KafkaConsumer, client_id="concord-reader", group_id=None, enable_auto_commit=False,
+        auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20, fetch_max_bytes=64 << 20, fetch_max_wait_ms=100,
+    ) as client:  # fmt: skip
+        yield client
+
+
+@contextlib.contextmanager
+def producer_of(broker: str) -> Iterator[Any]:
+    """A kafka-python producer that waits for every copy. Raises ConcordError like `admin_of`."""
+    with _client(
+        broker, KafkaProducer, client_id="concord-writer", acks="all", max_request_size=MAX_RECORD_BYTES
+    ) as client:
+        yield client

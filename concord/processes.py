@@ -1,0 +1,121 @@
+"""Roles as processes of this machine: started, restarted with back-off when they end, stopped cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+# Name of each role and the command that runs it.
+ROLES: Final[dict[str, tuple[str, ...]]] = {
+    "reconcile": ("reconcile",),
+    "sink-graph": ("sink", "graph"),
+    "sink-salesforce": ("sink", "salesforce"),
+    "source-graph": ("source", "graph"),
+    "source-salesforce": ("source", "salesforce"),
+}
+
+# A stopped role has this long before it is killed, in seconds: its own limit is 9.5.
+STOP_S: Final = 12.0
+# Wait before a restart, in seconds: doubles from the first to the last while a role keeps ending at once.
+RESTART_S: Final = (0.2, 10.0)
+# A role that ran this long, in seconds, starts again without a wait grown before.
+SETTLED_S: Final = 20.0
+
+
+@dataclass
+class _Running:
+    process: subprocess.Popen[bytes]
+    started: float
+    wait_s: float = RESTART_S[0]
+    restart_at: float | None = None
+
+
+@dataclass
+class RoleProcesses:
+    """All roles as child processes. `environ` is what they get beside this process's own; logs go to `log_dir`."""
+
+    environ: Mapping[str, str]
+    log_dir: Path
+    roles: tuple[str, ...] = tuple(ROLES)
+    restarts: int = 0
+    _running: dict[str, _Running] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ending: threading.Event = field(default_factory=threading.Event)
+    _watcher: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start every role and watch over them."""
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        for role in self.roles:
+            self._running[role] = _Running(self._spawn(role), time.monotonic())
+        self._watcher = threading.Thread(target=self._watch, name="role watcher", daemon=True)
+        self._watcher.start()
+
+    def _spawn(self, role: str) -> subprocess.Popen[bytes]:
+        with (self.log_dir / f"{role}.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own command line, no shell
+                [sys.executable, "-m", "concord", *ROLES[role]],
+                env={**os.environ, **self.environ}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def _watch(self) -> None:
+        while not self._ending.wait(0.1):
+            with self._lock:
+                for role, running in self._running.items():
+                    self._look_after(role, running)
+
+    def _look_after(self, role: str, running: _Running) -> None:
+        now = time.monotonic()
+        if running.process.poll() is None:
+            return
+        if running.restart_at is None:
+            if now - running.started > SETTLED_S:
+                running.wait_s = RESTART_S[0]
+            running.restart_at = now + running.wait_s
+            running.wait_s = min(2 * running.wait_s, RESTART_S[1])
+        elif now >= running.restart_at:
+            self.restarts += 1
+            running.process, running.started, running.restart_at = self._spawn(role), now, None
+
+    def pid(self, role: str) -> int:
+        """The process id of a role as it runs now."""
+        with self._lock:
+            return self._running[role].process.pid
+
+    def is_running(self, role: str) -> bool:
+        """Whether a role's process is there."""
+        with self._lock:
+            return self._running[role].process.poll() is None
+
+    def kill(self, role: str) -> int:
+        """End a role without warning (SIGKILL), as a crash would; it is started again. Returns the process id."""
+        pid = self.pid(role)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def stop(self) -> None:
+        """Stop every role cleanly, the slow ones by force."""
+        self._ending.set()
+        if self._watcher is not None:
+            self._watcher.join(timeout=5)
+        with self._lock:
+            processes = [running.process for running in self._running.values()]
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + STOP_S
+        for process in processes:
+            try:
+                process.wait(timeout=max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,50 @@
+"""The two services' clients as companions of an app: opened with it, closed with it."""
+
+from __future__ import annotations
+
+from concord.config import Config
+from connectors.graph.client import GraphClient
+from connectors.graph.tokens import GraphConnection
+from connectors.salesforce.client import SalesforceClient, SalesforceConnection
+
+
+class Graph:
+    """A Graph client that lives as long as the app."""
+
+    client: GraphClient
+
+    def __init__(self, config: Config) -> None:
+        self._connection = GraphConnection(
+            base_url=config.graph_url, authority=config.graph_authority, tenant=config.graph_tenant,
+            client_id=config.graph_client_id, client_secret=config.graph_client_secret, ca_bundle=config.ca_file,
+            timeout_s=config.http_timeout_s,
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        """Open."""
+        self.client = GraphClient(self._connection)
+
+    async def stop(self) -> None:
+        """Close."""
+        await self.client.close()
+
+
+class Salesforce:
+    """A Salesforce client that lives as long as the app."""
+
+    client: SalesforceClient
+
+    def __init__(self, config: Config) -> None:
+        self._connection = SalesforceConnection(
+            url=config.salesforce_url, client_id=config.salesforce_client_id,
+            client_secret=config.salesforce_client_secret, version=config.salesforce_version, ca_file=config.ca_file,
+            timeout_s=config.http_timeout_s,
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        """Open."""
+        self.client = SalesforceClient(self._connection)
+
+    async def stop(self) -> None:
+        """Close."""
+        self.client.close()

@@ -1,0 +1,219 @@
+"""`concord source graph`: enabled mailboxes onto `graph.changes`, woken by notifications and by a timer.
+
+One record of `graph.wakeups` is one look at one mailbox. What was read is on the log before the cursor is saved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+import uvicorn
+
+from concord.config import Config
+from concord.follow import DirectoryFollower, SettingsFollower
+from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
+from concord.roles import connections
+from concord.roles.directories import is_graphs, publish
+from concord.roles.known import known_ids
+from concord.roles.unreadable import send_unreadable
+from concord.roles.wakeups import TICK_S, Timer, partition_of
+from connectors.exchange import run_async
+from connectors.graph.directory import read_directory
+from connectors.graph.source import Page, Reach, finish_resync, read_page, restart, verify_missing
+from connectors.graph.subscriptions import Endpoint, after_lifecycle, keep_subscription
+from connectors.graph.webhook import LIFECYCLE_PATH, NOTIFICATION_PATH, webhook_app
+from schemas.changes import Wakeup
+from schemas.codec import decode, encode
+from schemas.cursors import GraphCursor
+from schemas.errors import ResyncNeeded, ServiceError
+from schemas.settings import Settings
+from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS
+from streams.policy import inbound_range
+
+APP_NAME: Final = "concord-source-graph"
+DIRECTORY_KEY: Final = "!directory"
+
+# Mailboxes read side by side by one worker.
+MAILBOXES_AT_ONCE: Final = 16
+# Ids asked for at a time when a cursor died.
+VERIFY_AT_ONCE: Final = 200
+# A wake-up this much older than the start of the last look adds nothing. Covers clocks that differ by a second.
+COVERED: Final = timedelta(seconds=1)
+
+log: Final = structlog.get_logger(__name__)
+
+
+def build(config: Config) -> GuardedApp:
+    """The role as an app that is ready to run."""
+    app = build_app(
+        APP_NAME, broker=config.broker, datadir=config.data_dir / f"source-graph-{config.worker}",
+        partitions=config.partitions, worker=f"source-graph-{config.worker}",
+    )  # fmt: skip
+    source = GraphSource(app, config)
+    for companion in (source.settings, source.directory, source.graph):
+        app.alongside(companion)
+    if config.webhook_url:
+        app.alongside(Webhook(app, config))
+    guarded_agent(
+        app, GRAPH_WAKEUPS, source.look, table="graph-cursors",
+        options=AgentOptions(lanes=MAILBOXES_AT_ONCE, every_s=TICK_S, on_tick=source.timer),
+    )  # fmt: skip
+    return app
+
+
+def reach_of(settings: Settings, config: Config, now: datetime) -> Reach:
+    """What is read of each mailbox under these settings: whole months, so that the end moves once a month."""
+    start, end = inbound_range(settings, now)
+    end = (end.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=62)).replace(day=1)
+    decisive = (
+        settings.direction.is_inbound, settings.sync_private_events, settings.sync_internal_events,
+        settings.sync_unmatched_events, settings.commencement_date, settings.inbound_years,
+    )  # fmt: skip
+    wanted = hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
+    return Reach(start, end, wanted, config.graph_window_days, config.graph_page_size)
+
+
+class GraphSource:
+    """Looks at one mailbox at a time per wake-up."""
+
+    def __init__(self, app: GuardedApp, config: Config) -> None:
+        self._app = app
+        self._config = config
+        self.settings = SettingsFollower(config.broker)
+        self.directory = DirectoryFollower(config.broker)
+        self.graph = connections.Graph(config)
+        self.timer = Timer(app, GRAPH_WAKEUPS, self._due)
+        self._endpoint = endpoint_of(config)
+
+    def _due(self) -> Iterator[tuple[str, float]]:
+        yield DIRECTORY_KEY, self._config.directory_s
+        for user in self.settings.current.users:
+            if user.is_enabled:
+                yield user.mailbox, self._config.graph_timer_s
+
+    async def look(self, record: Record, lane: Lane) -> None:
+        """One wake-up."""
+        wakeup = decode(Wakeup, record.value)
+        await self.settings.caught_up.wait()
+        if wakeup.key == DIRECTORY_KEY:
+            await self._read_directory(lane)
+        elif self.settings.current.is_mailbox_enabled(wakeup.key):
+            await self._look_at(wakeup, lane)
+        self.timer.looked(wakeup.key)
+
+    async def _read_directory(self, lane: Lane) -> None:
+        await self.directory.caught_up.wait()
+        entries = await run_async(read_directory(), self.graph.client.send)
+        publish(lane, entries, self.directory.directory, is_graphs)
+
+    async def _look_at(self, wakeup: Wakeup, lane: Lane) -> None:
+        mailbox = wakeup.key
+        row = mailbox.encode()
+        raw = lane.get(row)
+        cursor = decode(GraphCursor, raw) if raw is not None else GraphCursor(mailbox)
+        reach = reach_of(self.settings.current, self._config, datetime.now(UTC))
+        is_same = cursor.wanted == reach.wanted and not cursor.is_resync
+        if is_same and cursor.read_at is not None and wakeup.at + COVERED < cursor.read_at:
+            return
+        cursor = await self._subscribe(wakeup, cursor)
+        await self._read(mailbox, cursor, reach, lane)
+
+    async def _read(self, mailbox: str, cursor: GraphCursor, reach: Reach, lane: Lane) -> None:
+        row = mailbox.encode()
+        seen: set[str] = set()
+        position, is_last, started = 0, False, datetime.now(UTC)
+        while not is_last:
+            try:
+                page = await run_async(read_page(cursor, reach, now=started, position=position), self.graph.client.send)
+            except ResyncNeeded:
+                cursor, position = restart(cursor), 0
+                continue
+            self._publish(page, lane)
+            await lane.acknowledged()
+            cursor, position, is_last = page.cursor, page.position, page.is_last
+            seen |= page.seen_ids
+            lane.set(row, encode(cursor))
+        if cursor.is_resync:
+            await self._verify(mailbox, seen, lane)
+            lane.set(row, encode(finish_resync(cursor)))
+
+    async def _verify(self, mailbox: str, seen: set[str], lane: Lane) -> None:
+        """After a full read: ids known from the log that did not come again are asked for, one by one."""
+        partition = partition_of(mailbox, self._app.partitions)
+        missing = sorted(await known_ids(self._app, GRAPH_CHANGES, partition, mailbox) - seen)
+        if missing:
+            log.info("asking for events that a full read did not bring", mailbox=mailbox, count=len(missing))
+        for start in range(0, len(missing), VERIFY_AT_ONCE):
+            some = missing[start : start + VERIFY_AT_ONCE]
+            readings = await run_async(verify_missing(mailbox, some, now=datetime.now(UTC)), self.graph.client.send)
+            for change in readings.changes:
+                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
+            await lane.acknowledged()
+
+    def _publish(self, page: Page, lane: Lane) -> None:
+        for change in page.changes:
+            lane.send(GRAPH_CHANGES, change.mailbox.encode(), encode(change))
+        for broken in page.unreadable:
+            send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason)
+
+    async def _subscribe(self, wakeup: Wakeup, cursor: GraphCursor) -> GraphCursor:
+        if self._endpoint is None:
+            return cursor
+        cursor = after_lifecycle(cursor, wakeup.reason)
+        try:
+            return await run_async(
+                keep_subscription(cursor, self._endpoint, now=datetime.now(UTC)), self.graph.client.send
+            )
+        except ServiceError as error:
+            # Reading by timer goes on without a subscription; the next look tries again.
+            log.warning("no change notifications", mailbox=wakeup.key, code=error.code, error=error.what)
+            return cursor
+
+
+def endpoint_of(config: Config) -> Endpoint | None:
+    """Where Graph shall post, if anywhere."""
+    if not config.webhook_url:
+        return None
+    secret = config.webhook_secret.get_secret_value() or config.graph_client_secret.get_secret_value()
+    return Endpoint(config.webhook_url + NOTIFICATION_PATH, config.webhook_url + LIFECYCLE_PATH, secret)
+
+
+class Webhook:
+    """The endpoint that Graph posts to, served as long as the app runs."""
+
+    def __init__(self, app: GuardedApp, config: Config) -> None:
+        host, _, port = config.webhook_listen.rpartition(":")
+        endpoint = endpoint_of(config)
+        assert endpoint is not None
+        self._app = app
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                webhook_app(self._wake, endpoint.secret), host=host, port=int(port), log_level="warning",
+                access_log=False, lifespan="on",
+            )
+        )  # fmt: skip
+        self._task: asyncio.Task[Any] | None = None
+
+    async def start(self) -> None:
+        """Listen."""
+        self._task = asyncio.create_task(self._server._serve(), name="webhook")
+        while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn offers no event
+            await asyncio.sleep(0.01)
+        if self._task.done():
+            await self._task
+
+    async def stop(self) -> None:
+        """Stop listening; Graph tries again elsewhere or later."""
+        self._server.should_exit = True
+        if self._task is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._task, timeout=2.0)
+
+    async def _wake(self, wakeup: Wakeup) -> None:
+        await self._app.outbox.send(GRAPH_WAKEUPS, wakeup.key.encode(), encode(wakeup))

@@ -1,0 +1,100 @@
+"""`concord sink salesforce`: commands to Salesforce, gathered into rounds of calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from typing import Final
+
+from concord.config import Config
+from concord.guard import GuardedApp, build_app, guarded_agent
+from concord.roles import connections
+from concord.roles.sinks import Sink, options
+from connectors.exchange import run_async
+from connectors.salesforce.fields import read_field_names
+from connectors.salesforce.sink import apply_commands
+from connectors.salesforce.wire import COLLECTION_MAX
+from schemas.commands import Command, Outcome
+from schemas.errors import ConcordError
+from schemas.topics import SALESFORCE_COMMANDS
+
+APP_NAME: Final = "concord-sink-salesforce"
+
+# How long a round waits for company after its first command, in seconds. Adds itself to the latency of a single edit;
+# a backfill fills its rounds while the round before is under way.
+GATHER_S: Final = 0.01
+
+
+def build(config: Config) -> GuardedApp:
+    """The role as an app that is ready to run."""
+    app = build_app(
+        APP_NAME, broker=config.broker, datadir=config.data_dir / f"sink-salesforce-{config.worker}",
+        partitions=config.partitions, worker=f"sink-salesforce-{config.worker}",
+    )  # fmt: skip
+    salesforce = connections.Salesforce(config)
+    rounds = Rounds(salesforce, config)
+    app.alongside(salesforce)
+    app.alongside(rounds)
+    guarded_agent(
+        app, SALESFORCE_COMMANDS, Sink(rounds.carry_out).step, table="salesforce-done", options=options(COLLECTION_MAX)
+    )
+    return app
+
+
+class Rounds:
+    """Gathers the commands of different pairs that wait at one moment and carries them out together."""
+
+    def __init__(self, salesforce: connections.Salesforce, config: Config) -> None:
+        self._salesforce = salesforce
+        self._names = read_field_names(config.salesforce_fields)
+        self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to gather."""
+        self._task = asyncio.create_task(self._run(), name="salesforce rounds")
+
+    async def stop(self) -> None:
+        """Stop; what waits is done by whoever comes next."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def carry_out(self, command: Command) -> Outcome:
+        """One command's outcome. Raises what its round, or Salesforce for this record, raised."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, outcome))
+        self._arrived.set()
+        return await outcome
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(GATHER_S)
+            round_, self._waiting = self._waiting[:COLLECTION_MAX], self._waiting[COLLECTION_MAX:]
+            if not self._waiting:
+                self._arrived.clear()
+            await self._carry_out([pair for pair in round_ if not pair[1].done()])
+
+    async def _carry_out(self, round_: list[tuple[Command, asyncio.Future[Outcome]]]) -> None:
+        if not round_:
+            return
+        commands = [command for command, _ in round_]
+        exchange = apply_commands(commands, now=datetime.now(UTC), names=self._names)
+        try:
+            results = await run_async(exchange, self._salesforce.client.send_async)
+        except Exception as error:  # noqa: BLE001 - each waiting step gets it: the guard retries or quarantines
+            for _, outcome in round_:
+                if not outcome.done():
+                    outcome.set_exception(error)
+            return
+        for (_, outcome), result in zip(round_, results, strict=True):
+            if outcome.done():
+                continue
+            if isinstance(result, ConcordError):
+                outcome.set_exception(result)
+            else:
+                outcome.set_result(result)

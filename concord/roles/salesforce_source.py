@@ -1,0 +1,121 @@
+"""`concord source salesforce`: changed events, attendees and deletions onto `salesforce.changes`, by polling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from concord.config import Config
+from concord.follow import DirectoryFollower
+from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
+from concord.roles import connections
+from concord.roles.directories import is_salesforces, publish
+from concord.roles.known import known_ids
+from concord.roles.unreadable import send_unreadable
+from concord.roles.wakeups import TICK_S, Timer
+from connectors.exchange import run_async
+from connectors.salesforce.directory import read_directory
+from connectors.salesforce.fields import read_field_names
+from connectors.salesforce.source import poll_page, verify_missing
+from schemas.changes import Change, Wakeup
+from schemas.codec import decode, encode
+from schemas.cursors import SalesforceCursor
+from schemas.errors import ResyncNeeded
+from schemas.topics import SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
+
+APP_NAME: Final = "concord-source-salesforce"
+EVENT_KEY: Final = "Event"
+DIRECTORY_KEY: Final = "!directory"
+VERIFY_AT_ONCE: Final = 200
+
+log: Final = structlog.get_logger(__name__)
+
+
+def build(config: Config) -> GuardedApp:
+    """The role as an app that is ready to run."""
+    app = build_app(
+        APP_NAME, broker=config.broker, datadir=config.data_dir / f"source-salesforce-{config.worker}",
+        partitions=config.partitions, worker=f"source-salesforce-{config.worker}",
+    )  # fmt: skip
+    source = SalesforceSource(app, config)
+    app.alongside(source.directory)
+    app.alongside(source.salesforce)
+    guarded_agent(
+        app, SALESFORCE_WAKEUPS, source.look, table="salesforce-cursors",
+        options=AgentOptions(lanes=2, every_s=TICK_S, on_tick=source.timer),
+    )  # fmt: skip
+    return app
+
+
+class SalesforceSource:
+    """Polls once per wake-up."""
+
+    def __init__(self, app: GuardedApp, config: Config) -> None:
+        self._app = app
+        self._config = config
+        self._names = read_field_names(config.salesforce_fields)
+        self.directory = DirectoryFollower(config.broker)
+        self.salesforce = connections.Salesforce(config)
+        self.timer = Timer(app, SALESFORCE_WAKEUPS, self._due)
+
+    def _due(self) -> Iterator[tuple[str, float]]:
+        yield DIRECTORY_KEY, self._config.directory_s
+        yield EVENT_KEY, self._config.salesforce_poll_s
+
+    async def look(self, record: Record, lane: Lane) -> None:
+        """One wake-up."""
+        wakeup = decode(Wakeup, record.value)
+        if wakeup.key == DIRECTORY_KEY:
+            await self._read_directory(lane)
+        elif wakeup.key == EVENT_KEY:
+            await self._poll(lane)
+        self.timer.looked(wakeup.key)
+
+    async def _read_directory(self, lane: Lane) -> None:
+        await self.directory.caught_up.wait()
+        entries = await run_async(read_directory(self._names), self.salesforce.client.send_async)
+        publish(lane, entries, self.directory.directory, is_salesforces)
+
+    async def _poll(self, lane: Lane) -> None:
+        row = EVENT_KEY.encode()
+        raw = lane.get(row)
+        cursor = decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(EVENT_KEY)
+        position, is_last, needs_full_read = "", False, False
+        while not is_last:
+            exchange = poll_page(
+                cursor, self._names, now=datetime.now(UTC), overlap_s=self._config.salesforce_overlap_s,
+                position=position,
+            )  # fmt: skip
+            try:
+                page = await run_async(exchange, self.salesforce.client.send_async)
+            except ResyncNeeded:
+                position = ""  # the query's locator died: ask again from the cursor
+                continue
+            self._publish(page.changes, lane)
+            for broken in page.unreadable:
+                send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason)
+            await lane.acknowledged()
+            cursor, position, is_last = page.cursor, page.position, page.is_last
+            needs_full_read = needs_full_read or page.needs_full_read
+            if not needs_full_read:
+                lane.set(row, encode(cursor))
+        if needs_full_read:
+            await self._verify(lane)
+            lane.set(row, encode(cursor))
+
+    async def _verify(self, lane: Lane) -> None:
+        """The deletion log has a gap: every id known from the log is asked for."""
+        ids = sorted(await known_ids(self._app, SALESFORCE_CHANGES, None))
+        log.info("the deletion log has a gap: asking for every known event", count=len(ids))
+        for start in range(0, len(ids), VERIFY_AT_ONCE):
+            some = ids[start : start + VERIFY_AT_ONCE]
+            changes = await run_async(verify_missing(some, now=datetime.now(UTC)), self.salesforce.client.send_async)
+            self._publish(changes, lane)
+            await lane.acknowledged()
+
+    def _publish(self, changes: tuple[Change, ...], lane: Lane) -> None:
+        for change in changes:
+            lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change))

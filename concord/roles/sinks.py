@@ -1,0 +1,61 @@
+"""What both sinks share: a command's outcome is remembered, so the same command again is answered, not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from concord.guard import AgentOptions, Lane, Record
+from schemas.changes import WRITE, Change, Side
+from schemas.codec import decode, encode
+from schemas.commands import Action, Command, Outcome, Result
+from schemas.topics import GRAPH_CHANGES, SALESFORCE_CHANGES, SYNC_OUTCOMES
+
+DONE_ROW: Final = b"done/"
+
+
+def options(lanes: int) -> AgentOptions:
+    """A sink's agent: pairs side by side, one pair in order, an old command never again."""
+    return AgentOptions(lanes=lanes, redo_finished=False, error_stage="TASK_PUT")
+
+
+class Sink:
+    """One command in, one outcome out. `carry_out` talks to the service."""
+
+    def __init__(self, carry_out: Callable[[Command], Awaitable[Outcome]]) -> None:
+        self._carry_out = carry_out
+
+    async def step(self, record: Record, lane: Lane) -> None:
+        """Carry out one command, unless it is known to be done."""
+        command = decode(Command, record.value)
+        row = DONE_ROW + command.pair_key.encode()
+        raw = lane.get(row)
+        done = decode(Outcome, raw) if raw is not None else None
+        if done is not None and done.command_id == command.command_id:
+            lane.send(SYNC_OUTCOMES, command.pair_key.encode(), raw)
+            return
+        if done is not None and revision_of(done.command_id) > command.revision:
+            return  # answered long ago: a newer command follows only on the older one's outcome
+        outcome = await self._carry_out(command)
+        encoded = encode(outcome)
+        lane.send(SYNC_OUTCOMES, command.pair_key.encode(), encoded)
+        _file(outcome, command, lane)
+        lane.set(row, encoded)
+
+
+def revision_of(command_id: str) -> int:
+    """The revision a command id ends with."""
+    return int(command_id.rpartition("#")[2])
+
+
+def _file(outcome: Outcome, command: Command, lane: Lane) -> None:
+    """What a create made goes to the change topic, so that its id is filed even if no source ever reads it."""
+    item = outcome.item
+    if outcome.result is not Result.APPLIED or command.action is not Action.CREATE or item is None:
+        return
+    change = Change(command.side, item.id, datetime.now(UTC), item, mailbox=item.mailbox, cause=WRITE)
+    if command.side is Side.GRAPH:
+        lane.send(GRAPH_CHANGES, item.mailbox.encode(), encode(change))
+    else:
+        lane.send(SALESFORCE_CHANGES, item.id.encode(), encode(change))
