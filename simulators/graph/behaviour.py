@@ -76,6 +76,8 @@ class Behaviour:
     """Time until an online meeting has its join URL and its block in the body."""
     private_changes_mail: bool = False
     """Unverified: whether a PATCH of organizer-private members (categories, showAs, reminder ...) mails attendees."""
+    delete_checks_version: bool = True
+    """Unverified: whether DELETE honours If-Match."""
     subject_length_max: int | None = None
     """Unverified: longest subject accepted; None takes any length."""
     concurrency_max: int = 4

@@ -116,8 +116,9 @@ class Directory:
         items = [user_json(user) for user in self._world.all_users()]
         eventual = call.request.header("consistencylevel").lower() == "eventual"
         is_advanced = is_advanced or (eventual and call.options.get("$count", "").lower() == "true")
-        if "$search" in call.options:
-            raise _unsupported("$search is not supported here.")
+        for option in ("$search", "$expand", "$skip"):
+            if option in call.options:
+                raise _unsupported(f"{option} is not supported here.")
         order = call.options.get("$orderby")
         if text := call.options.get("$filter"):
             predicate, features = compile_filter(text, _USER_SCHEMA)

@@ -123,7 +123,7 @@ class Meetings:
     def patch(self, item: Snapshot, given: dict[str, Any], origin: Origin, has_extended: bool = False) -> Snapshot:
         """Change the named members of an item; an occurrence becomes an exception. Returns the item afterwards."""
         given = {name: value for name, value in given.items() if name != "transactionId"}
-        changes = self._changes(item, given)
+        changes = self.changes_of(item, given)
         event, store = item.event, item.store
         before = item.props
         if item.day is None:
@@ -138,7 +138,8 @@ class Meetings:
             self._mail_changes(after, before, set(given), origin, has_extended)
         return after
 
-    def _changes(self, item: Snapshot, given: dict[str, Any]) -> dict[str, Any]:
+    def changes_of(self, item: Snapshot, given: dict[str, Any]) -> dict[str, Any]:
+        """Everything that a write which names these members changes. Raises GraphError when it breaks a rule."""
         old = item.props
         changes = dict(given)
         if "attendees" in given:

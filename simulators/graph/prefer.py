@@ -94,6 +94,7 @@ class Expansion:
     extensions: frozenset[str] | None = None
     """Names of open extensions; an empty set means all, None means not asked."""
     exceptions: bool = False
+    attachments: bool = False
 
 
 def read_expand(text: str) -> Expansion:
@@ -101,7 +102,7 @@ def read_expand(text: str) -> Expansion:
     single: frozenset[str] = frozenset()
     multi: frozenset[str] = frozenset()
     extensions: frozenset[str] | None = None
-    exceptions = False
+    exceptions = attachments = False
     for name, options in _split_expand(text):
         lowered = name.lower()
         if lowered == "singlevalueextendedproperties":
@@ -112,9 +113,11 @@ def read_expand(text: str) -> Expansion:
             extensions = frozenset(item.lower() for item in _ids_in(options, name)) if options else frozenset()
         elif lowered == "exceptionoccurrences":
             exceptions = True
-        elif lowered not in ("attachments", "calendar", "instances"):
-            raise bad_query(f"Could not find a property named '{name}' on type 'microsoft.graph.event'.")
-    return Expansion(single, multi, extensions, exceptions)
+        elif lowered == "attachments":
+            attachments = True
+        else:
+            raise bad_query(f"The property '{name}' of type 'microsoft.graph.event' cannot be expanded here.")
+    return Expansion(single, multi, extensions, exceptions, attachments)
 
 
 def _split_expand(text: str) -> list[tuple[str, str]]:

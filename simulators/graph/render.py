@@ -153,6 +153,8 @@ def _expanded(item: Snapshot, view: View, result: dict[str, Any]) -> dict[str, A
             or name.lower() in expand.extensions
             or extension["id"].lower() in expand.extensions
         ]
+    if expand.attachments:
+        result["attachments"] = []
     if view.is_single and event.is_series and item.day is None and view.select is not None:
         if "cancelledOccurrences" in view.select:
             series_id = item.store.event_id(event, view.prefer.immutable_ids)

@@ -13,7 +13,7 @@ from simulators.graph.meetings import Meetings, addresses_in, new_props
 from simulators.graph.online_meeting import join_members, settle_online
 from simulators.graph.prefer import Expansion
 from simulators.graph.render import PLAIN, View, render_event
-from simulators.graph.snapshot import find_item, occurrence, whole
+from simulators.graph.snapshot import find_item, has_day, occurrence, original_day, whole
 from simulators.graph.store import MailboxStore, StoredEvent
 from simulators.graph.world import Origin, World
 from simulators.graph.zones import instant_text, parse_instant
@@ -33,7 +33,9 @@ class Seeding:
         """Place an event given as Graph JSON and return its id.
 
         Beside what a POST may hold, `organizer`, `iCalUId`, `isDraft`, `isCancelled`, `responseStatus`,
-        `createdDateTime` and attendees' `status` count. An organizer elsewhere makes this an attendee's copy. Without
+        `createdDateTime` and attendees' `status` count; for a series also `cancelledOccurrences` (texts that end in
+        the original day) and `exceptionOccurrences` (events with `originalStart`), so what `events_of` gives can be
+        placed again. An organizer elsewhere makes this an attendee's copy. Without
         `mails` nothing is mailed or notified, and people of the tenant who attend get copies with the answer the
         attendee list gives (a room: accepted).
         """
@@ -64,10 +66,32 @@ class Seeding:
         created = parse_instant(str(value.get("createdDateTime", "")))
         if created is not None:
             event.created = created
+        if event.is_series:
+            self._place_instances(store, event, value)
         self._meetings.publish(store, event, Origin("seed", "seed", mails=mails, notifies=mails))
         if not mails and is_own:
             self._settle_answers(store, event)
         return store.event_id(event)
+
+    def _place_instances(self, store: MailboxStore, event: StoredEvent, value: dict[str, Any]) -> None:
+        """Give a placed series its deleted and edited occurrences. Raises ValueError for days it does not have."""
+        days = [date.fromisoformat(str(text)[-10:]) for text in value.get("cancelledOccurrences") or []]
+        for given in value.get("exceptionOccurrences") or []:
+            start = parse_instant(str(given.get("originalStart", "")))
+            if start is None:
+                raise ValueError("an exception needs its originalStart")
+            day = original_day(event, start)
+            item = occurrence(store, event, day)
+            named = {name: member for name, member in given.items() if name != "recurrence"}
+            made = self._meetings.changes_of(item, read_event(named))
+            own = {name: member for name, member in made.items() if member != item.props.get(name)}
+            times = {name: made.get(name, item.props[name]) for name in ("start", "end")}
+            event.exceptions[day.isoformat()] = {**times, **own}
+            days.append(day)
+        for day in days:
+            if not has_day(event, day):
+                raise ValueError(f"the series has no occurrence on {day}")
+        event.cancelled = [str(text)[-10:] for text in value.get("cancelledOccurrences") or []]
 
     def _given_states(self, value: dict[str, Any], event: StoredEvent, is_own: bool) -> dict[str, Any]:
         attendees = []
@@ -113,16 +137,19 @@ class Seeding:
         """
         store = self._world.store(mailbox)
         item = find_item(store, event_id)
-        is_draft = bool(changes.get("isDraft", False))
         single = read_single(changes)
-        if single is not None and item.day is None:
-            item.event.extended = merged(item.event.extended, single)
         given = read_event(changes)
-        if is_draft and item.event.is_organizer and item.day is None:
-            item.event.change({**given, "isDraft": bool(addresses_in({**item.props, **given}))})
+        if changes.get("isDraft") and item.event.is_organizer and item.day is None:
+            made = self._meetings.changes_of(item, given)
+            item.event.change({**made, "isDraft": bool(addresses_in({**item.props, **made}))})
+            item.event.extended = merged(item.event.extended, single)
             self._world.record(store, item.event, "updated")
             return
+        if single is not None and item.day is not None:
+            given["_extended"] = merged(item.props.get("_extended", {}), single)
         self._meetings.patch(item, given, Origin(client, "edit in Outlook", mails=mails), bool(single))
+        if single is not None and item.day is None:
+            item.event.extended = merged(item.event.extended, single)
 
     def remove_event(self, mailbox: str, event_id: str, client: str) -> None:
         """Someone deletes an event in Outlook; an organizer's meeting is cancelled."""
@@ -132,7 +159,7 @@ class Seeding:
         """An outside organizer's update or cancellation reaches an attendee's copy."""
         store = self._world.store(mailbox)
         item = find_item(store, event_id)
-        given: dict[str, Any] = read_event(changes)
+        given = self._meetings.changes_of(item, read_event(changes))
         if is_cancelled:
             subject = cancelled_subject(given.get("subject", item.props["subject"]))
             given |= {"isCancelled": True, "subject": subject, "showAs": "free"}

@@ -38,6 +38,8 @@ from simulators.graph.throttle import Throttle, too_many
 from simulators.graph.world import Mail, World
 from simulators.http import Delivery, Request, Response
 
+__all__ = ["GraphSimulator", "OutboundCall"]
+
 _DIAGNOSTIC = json.dumps(
     {
         "ServerInfo": {
@@ -121,7 +123,9 @@ class GraphSimulator:
                 response = self._router.answer(call)
         except GraphError as refused:
             return self._refused(refused, request)
-        headers = {"preference-applied": ", ".join(call.applied)} if call.applied else {}
+        headers = {"odata-version": "4.0"} if response.body else {}
+        if call.applied:
+            headers["preference-applied"] = ", ".join(call.applied)
         return self._with_headers(request, response, headers)
 
     def _check_size_and_type(self, request: Request) -> None:
@@ -172,8 +176,6 @@ class GraphSimulator:
             "x-ms-ags-diagnostic": _DIAGNOSTIC,
             **(extra or {}),
         }
-        if response.status == 200 and "odata" not in headers.get("content-type", "") and response.body.startswith(b"{"):
-            headers["odata-version"] = "4.0"
         return replace(response, headers=headers)
 
     def client_of(self, request: Request) -> str:
@@ -259,6 +261,16 @@ class GraphSimulator:
     def mails(self) -> list[Mail]:
         """Every mail that Exchange would have sent, oldest first."""
         return self.world.mails
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """How the service behaves where the real one varies."""
+        return self.world.behaviour
+
+    def set_behaviour(self, behaviour: Behaviour) -> None:
+        """Switch the service's irregularities from now on."""
+        self.world.behaviour = behaviour
+        self.throttle.behaviour = behaviour
 
     def put_user(self, user: User) -> None:
         """Add a user or replace the one with the same id."""

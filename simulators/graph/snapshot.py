@@ -11,7 +11,7 @@ from simulators.graph import ids
 from simulators.graph.errors import item_not_found
 from simulators.graph.recurrence import rule_days
 from simulators.graph.store import MailboxStore, StoredEvent, overlaps, span_of
-from simulators.graph.zones import utc_of, wall_of, wall_text
+from simulators.graph.zones import utc_of, wall_of, wall_text, zone
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,13 @@ def original_span(event: StoredEvent, day: date) -> tuple[datetime, datetime]:
     if event.props["isAllDay"]:
         return wall_of(times["start"]).replace(tzinfo=UTC), wall_of(times["end"]).replace(tzinfo=UTC)
     return utc_of(times["start"]), utc_of(times["end"])
+
+
+def original_day(event: StoredEvent, start: datetime) -> date:
+    """The original day of the occurrence that the rule starts at this instant."""
+    if event.props["isAllDay"]:
+        return start.astimezone(UTC).date()
+    return start.astimezone(zone(event.props["start"]["timeZone"])).date()
 
 
 def occurrence(store: MailboxStore, event: StoredEvent, day: date) -> Snapshot:

@@ -147,6 +147,16 @@ class Calendar:
     change_key: str = ""
 
 
+@dataclass(frozen=True)
+class _Ordered:
+    """One calendar's events by start, kept until something changes; `longest` is the longest single event."""
+
+    starts: list[datetime]
+    singles: list[StoredEvent]
+    longest: timedelta
+    series: list[StoredEvent]
+
+
 class MailboxStore:
     """The calendars and events of one mailbox."""
 
@@ -160,7 +170,7 @@ class MailboxStore:
         self.gone_series: dict[str, StoredEvent] = {}
         self._by_ical: dict[str, str] = {}
         self._by_transaction: dict[str, str] = {}
-        self._ordered: dict[int, tuple[list[datetime], list[StoredEvent], timedelta]] = {}
+        self._ordered: dict[int, _Ordered] = {}
 
     def put(self, event: StoredEvent) -> None:
         """Add an event, or note that its members changed."""
@@ -202,21 +212,26 @@ class MailboxStore:
 
     def series(self, folder: int) -> list[StoredEvent]:
         """The series masters of one calendar."""
-        return [event for event in self._order(folder)[1] if event.is_series]
+        return self._order(folder).series
 
     def singles_between(self, folder: int, start: datetime, end: datetime) -> list[StoredEvent]:
         """Single events that overlap the window, by start."""
-        starts, events, longest = self._order(folder)
-        first = bisect_left(starts, start - longest)
-        last = bisect_left(starts, end)
-        return [event for event in events[first:last] if not event.is_series and overlaps(event.span, start, end)]
+        order = self._order(folder)
+        first = bisect_left(order.starts, start - order.longest)
+        last = bisect_left(order.starts, end)
+        return [event for event in order.singles[first:last] if overlaps(event.span, start, end)]
 
-    def _order(self, folder: int) -> tuple[list[datetime], list[StoredEvent], timedelta]:
+    def _order(self, folder: int) -> _Ordered:
         cached = self._ordered.get(folder)
         if cached is None:
             events = sorted(self.in_folder(folder), key=lambda event: (event.span[0], event.key))
-            longest = max((event.span[1] - event.span[0] for event in events), default=timedelta())
-            cached = ([event.span[0] for event in events], events, longest)
+            singles = [event for event in events if not event.is_series]
+            cached = _Ordered(
+                [event.span[0] for event in singles],
+                singles,
+                max((event.span[1] - event.span[0] for event in singles), default=timedelta()),
+                [event for event in events if event.is_series],
+            )
             self._ordered[folder] = cached
         return cached
 

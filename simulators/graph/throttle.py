@@ -20,7 +20,7 @@ class Throttle:
     """Counts what is under way and what was asked lately."""
 
     def __init__(self, behaviour: Behaviour) -> None:
-        self._behaviour = behaviour
+        self.behaviour = behaviour
         self._lock = threading.Lock()
         self._under_way: Counter[Slot] = Counter()
         self._lately: dict[Slot, deque[float]] = {}
@@ -45,15 +45,15 @@ class Throttle:
         stamp = now.timestamp()
         lately = self._lately.setdefault(slot, deque())
         lately.append(stamp)
-        while lately and lately[0] <= stamp - self._behaviour.requests_window_s:
+        while lately and lately[0] <= stamp - self.behaviour.requests_window_s:
             lately.popleft()
         until = self.until.get(slot[1])
         if until is not None and until > now:
             return too_many("RequestLimit", (until - now).total_seconds())
-        if len(lately) > self._behaviour.requests_max:
-            return too_many("RequestLimit", self._behaviour.retry_after_s)
-        if self._under_way[slot] >= self._behaviour.concurrency_max:
-            return too_many("MailboxConcurrency", self._behaviour.retry_after_s)
+        if len(lately) > self.behaviour.requests_max:
+            return too_many("RequestLimit", self.behaviour.retry_after_s)
+        if self._under_way[slot] >= self.behaviour.concurrency_max:
+            return too_many("MailboxConcurrency", self.behaviour.retry_after_s)
         return None
 
     def clear(self) -> None:
