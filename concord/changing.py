@@ -6,10 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
-from concord.reading import read_settings, read_topic
+from concord.connecting import producer_of
+from concord.reading import read_settings, read_topics
 from projections.directory import Directory
 from schemas.codec import decode, encode
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
@@ -21,16 +19,10 @@ from schemas.topics import DIRECTORY_CHANGES, FIRM_KEY, OPERATOR_ACTIONS, SETTIN
 
 def append(broker: str, topic: str, rows: list[tuple[str, Any]]) -> None:
     """Append (key, record) rows and wait until the broker has them. Raises ConcordError."""
-    try:
-        producer = KafkaProducer(bootstrap_servers=broker.split(","), acks="all", max_request_size=4 << 20)
-        try:
-            sent = [producer.send(topic, key=row.encode(), value=encode(record)) for row, record in rows]
-            for future in sent:
-                future.get(timeout=30)
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise ConcordError(f"The record was not accepted by {topic}: {error}", "Nothing was changed.") from error
+    with producer_of(broker) as producer:
+        sent = [producer.send(topic, key=row.encode(), value=encode(record)) for row, record in rows]
+        for future in sent:
+            future.get(timeout=30)
 
 
 def current_settings(broker: str) -> Settings:
@@ -61,7 +53,7 @@ def set_settings(broker: str, updates: dict[str, str], *, by: str) -> Settings:
 def read_directory(broker: str) -> Directory:
     """The directory as it stands on its topic."""
     directory = Directory()
-    for record in read_topic(broker, DIRECTORY_CHANGES):
+    for record in read_topics(broker, DIRECTORY_CHANGES):
         key = (record.key or b"").decode()
         if record.value is None:
             directory.remove(key)

@@ -88,7 +88,8 @@ def consumer_of(broker: str) -> Iterator[Any]:
     """A kafka-python consumer without a group, which commits nothing. Raises ConcordError like `admin_of`."""
     with _client(
         broker, KafkaConsumer, client_id="concord-reader", group_id=None, enable_auto_commit=False,
-        auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20, fetch_max_bytes=64 << 20, fetch_max_wait_ms=100,
+        auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20, fetch_max_bytes=64 << 20,
+        fetch_max_wait_ms=100,
     ) as client:  # fmt: skip
         yield client
 

@@ -110,7 +110,7 @@ class LagReader:
         while time.monotonic() < deadline:
             for records in self._consumer.poll(timeout_ms=500, max_records=1).values():
                 if records:
-                    return round(max(0.0, time.time() - records[0].timestamp / 1000), 1)
+                    return round(max(0.0, time.time() - float(records[0].timestamp) / 1000), 1)
         return None
 
 
