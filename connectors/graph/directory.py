@@ -30,10 +30,15 @@ def read_rooms() -> Exchange[tuple[DirectoryEntry, ...]]:
 
 
 def read_directory() -> Exchange[tuple[DirectoryEntry, ...]]:
-    """Mailboxes and rooms, and last the entry which says that this side has been read whole."""
+    """People's mailboxes and rooms, and last the entry which says that this side has been read whole.
+
+    Exchange keeps a user behind each room; a room is a room here, and nobody's mailbox.
+    """
     mailboxes = yield from read_mailboxes()
     rooms = yield from read_rooms()
-    return (*mailboxes, *rooms, DirectoryEntry(EntryKind.COMPLETE, Side.GRAPH))
+    addresses = {room.address for room in rooms}
+    people = (mailbox for mailbox in mailboxes if mailbox.address not in addresses)
+    return (*people, *rooms, DirectoryEntry(EntryKind.COMPLETE, Side.GRAPH))
 
 
 def _read_all(first: Call) -> Exchange[list[Mapping[str, Any]]]:

@@ -20,6 +20,7 @@ def test_everyone_with_an_address_is_found_over_all_pages() -> None:
     entries = run(read_directory(), send_to(sim, token=TOKEN, base_url=f"{BASE}/v1.0"))
     mailboxes = {e.id: e for e in entries if e.kind is EntryKind.MAILBOX}
     assert {user.id for user in crowd} < set(mailboxes)
+    assert BANKSIA.id not in mailboxes
     assert (mailboxes[TOM.id].address, mailboxes[TOM.id].aliases) == (TOM.mail, ("tom@firm.example",))
     assert mailboxes[ANA.id].name == "Ana Lim"
     rooms = {e.id: e.name for e in entries if e.kind is EntryKind.ROOM}

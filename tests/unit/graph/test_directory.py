@@ -63,6 +63,13 @@ def test_the_directory_ends_with_its_completeness() -> None:
     assert entries[-1].id == "graph"
 
 
+def test_a_room_is_nobodys_mailbox() -> None:
+    """Exchange keeps a user behind each room: it appears as the room only."""
+    behind = {"id": "r1", "displayName": "Banksia", "mail": "BANKSIA@firm.example"}
+    entries = run(read_directory(), Script([reply(200, {"value": [*USERS, behind]}), reply(200, {"value": ROOMS})]))
+    assert [entry.id for entry in entries] == ["u1", "u2", "banksia@firm.example", "graph"]
+
+
 @pytest.mark.parametrize(
     ("broken", "kind"),
     [
