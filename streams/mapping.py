@@ -186,7 +186,7 @@ def graph_content(
     """
     private = is_private(source)
     if held is None:
-        people = () if private or not source.send_invitations else _invitable(source.attendees)
+        people = () if private or not source.send_invitations else _invitable(source)
         return replace(source, attendees=people, organizer=None, owner_id="", sync_status="", external_id="")
     content = take(held, tuple(group for group in groups if group not in (PEOPLE, OWNER)), source)
     if PEOPLE not in groups or private or not source.send_invitations:
@@ -195,13 +195,14 @@ def graph_content(
     known = {a.record_id for a in base.attendees} if base is not None and base.send_invitations else set()
     kept = tuple(a for a in held.attendees if not (a.record_id in known and a.record_id not in wanted))
     present = {a.record_id for a in kept if a.record_id} | {a.address.casefold() for a in kept}
-    added = tuple(a for a in _invitable(source.attendees) if not {a.record_id, a.address.casefold()} & present)
+    added = tuple(a for a in _invitable(source) if not {a.record_id, a.address.casefold()} & present)
     return replace(content, attendees=(*kept, *added))
 
 
-def _invitable(attendees: tuple[Attendee, ...]) -> tuple[Attendee, ...]:
-    """Those with an address to invite, answers reset: an answer never goes outbound."""
-    return tuple(replace(a, response=Response.NONE) for a in attendees if a.address)
+def _invitable(source: CalendarEvent) -> tuple[Attendee, ...]:
+    """Those with an address to invite, answers reset: an answer never goes outbound. The owner will organize."""
+    invited = (a for a in source.attendees if a.address and (not a.record_id or a.record_id != source.owner_id))
+    return tuple(replace(a, response=Response.NONE) for a in invited)
 
 
 def readable(content: CalendarEvent | None, group: str) -> str:

@@ -343,7 +343,9 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
         return plan
     why = plan.reason
     if _marks_differ(state, status):
-        external_id = graph.id if graph is not None else held.content.external_id
+        # Another pair's marks came along with a restored or cloned record: its external id is not this pair's.
+        kept_id = held.content.external_id if held.sync_key == state.pair_key else ""
+        external_id = graph.id if graph is not None else kept_id
         content = replace(held.content, external_id=external_id, sync_status=STATUS_LABELS[status])
         marking = replace(plan, reason=plan.reason if plan.verdict is not Verdict.NOTHING else "marks")
         plan = _send(marking, Side.SALESFORCE, Action.UPDATE, now, fields=(MARKS,), held=held, content=content)
