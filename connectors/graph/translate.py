@@ -69,6 +69,11 @@ NATIVE_BYTES_MAX: Final = 200_000
 # Minutes. Graph takes any 32-bit number; Outlook offers at most four weeks. Ten years keeps arithmetic on dates safe.
 REMINDER_MINUTES_MAX: Final = 10 * 365 * 24 * 60
 
+# Characters kept of one-line texts. Graph's own limits lie below; these only keep a record of an absurd event within
+# what a topic takes. Salesforce's 255 are applied in the mapping.
+LINE_LENGTH_MAX: Final = 1_000
+NAME_LENGTH_MAX: Final = 255
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
@@ -116,7 +121,7 @@ def to_content(event: Mapping[str, Any]) -> CalendarEvent:
     span = _span(event)
     return CalendarEvent(
         span=span,
-        subject=clean(event.get("subject")),
+        subject=_line(event.get("subject")),
         body=_body(event.get("body")),
         location=_location(event),
         show_as=_SHOW_AS_READ.get(_word(event.get("showAs")), ShowAs.UNKNOWN),
@@ -180,6 +185,10 @@ def _word(value: Any) -> str:
     return value.lower() if isinstance(value, str) else ""
 
 
+def _line(value: Any) -> str:
+    return clean(value)[:LINE_LENGTH_MAX].rstrip()
+
+
 def _body(value: Any) -> str:
     if not isinstance(value, dict) or not isinstance(value.get("content"), str):
         return ""
@@ -195,11 +204,11 @@ def _sensitivity(value: Any) -> Sensitivity:
 
 def _location(event: Mapping[str, Any]) -> str:
     location = event.get("location")
-    name = clean(location.get("displayName")) if isinstance(location, dict) else ""
+    name = _line(location.get("displayName")) if isinstance(location, dict) else ""
     if name:
         return name
-    names = (clean(one.get("displayName")) for one in _objects(event.get("locations")))
-    return "; ".join(name for name in names if name)
+    names = (_line(one.get("displayName")) for one in _objects(event.get("locations")))
+    return _line("; ".join(name for name in names if name))
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
@@ -246,7 +255,7 @@ def _address(value: Mapping[str, Any]) -> tuple[str, str]:
     email = value.get("emailAddress")
     if not isinstance(email, dict):
         return "", ""
-    return clean(email.get("address")).lower(), clean(email.get("name"))
+    return _line(email.get("address")).lower(), clean(email.get("name"))[:NAME_LENGTH_MAX].rstrip()
 
 
 def _span(event: Mapping[str, Any]) -> TimeSpan:

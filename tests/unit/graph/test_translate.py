@@ -17,6 +17,7 @@ from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response, Se
 from schemas.changes import Change, Kind, Side
 from schemas.codec import decode, encode
 from schemas.groups import ALL, CONTENT
+from schemas.topics import MAX_RECORD_BYTES
 
 START = datetime(2026, 3, 10, 23, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -262,15 +263,17 @@ def test_an_html_body_is_read_as_text() -> None:
 
 def test_a_poison_event_fits_every_schema() -> None:
     """Controls, emoji, right-to-left text, halves of surrogates, year 1, year 9999: the record encodes and decodes."""
+    line = "\U0001f468" * 5_000_000
     text = "\x00\x1b[31m\u202e\u05e9\u05dc\u05d5\u05dd \U0001f468\u200d\U0001f469\ud83d " * 40
     event = graph_event(
-        subject=text, body={"contentType": "text", "content": text * 3000}, location={"displayName": text},
+        subject=line, body={"contentType": "text", "content": text * 3000}, location={"displayName": line},
         start=wall("0001-01-01T00:00:00"), end=wall("9999-12-31T23:59:59"),
-        attendees=[{"emailAddress": {"address": text, "name": text}}] * 300,
+        attendees=[{"emailAddress": {"address": text, "name": text}}] * 500,
     )  # fmt: skip
     item = to_item(event, "m")
     change = Change(Side.GRAPH, item.id, NOW, item, "m", native=to_native(event))
     assert decode(Change, encode(change)) == change
+    assert len(encode(change)) < MAX_RECORD_BYTES
     assert change.native == ""  # far above 200 kB
 
 
