@@ -98,7 +98,8 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
     if seen.item is None:
         return with_side(state, seen.side, _removed(held, seen.id, at)), ()
     item = seen.item
-    if item.id in held.gone:
+    was_gone = item.id in held.gone
+    if was_gone:
         if at < held.gone[item.id]:
             return state, ()  # read before the removal, told after it
         held = replace(held, gone={gone: when for gone, when in held.gone.items() if gone != item.id})
@@ -106,7 +107,7 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
     if _is_being_created(held):
         return with_side(state, seen.side, _waiting(held, item)), ()
     if held.item is None:
-        return _first_or_back(state, seen, item)
+        return _first_or_back(state, seen, item, was_gone)
     if held.item.id == item.id:
         return with_side(state, seen.side, _updated(held, item)), ()
     if item.side is Side.GRAPH and item.mailbox != held.item.mailbox and item.i_cal_uid == held.item.i_cal_uid:
@@ -130,16 +131,16 @@ def _astray(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[
     return replace(state, strays={**state.strays, item.id: key}), (Stray(key, seen),)
 
 
-def _first_or_back(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[Stray, ...]]:
+def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> tuple[PairState, tuple[Stray, ...]]:
     held = side_of(state, seen.side)
     if not held.is_deleted:
         held = replace(held, item=item, is_echo=False, edited_at=item.modified_at)
         return with_side(state, seen.side, held), ()
-    if own_key(item) != state.pair_key:
+    if own_key(item) != state.pair_key and not was_gone:
         return _astray(state, seen, item)  # a copy that carries the mark of a deleted item
     if not item.is_organizer and item.organizer_mailbox:
         return state, ()  # an attendee's copy that the organizer's cancellation has not reached yet
-    # Deleted and back again (restored): an event of its own from here on; what we deleted for it is made anew. The
+    # Deleted and back again (restored): what we deleted for it is made anew, what was kept is paired with it again. The
     # generation grows, so that its marks are not taken for those of an event that was not read yet.
     there = side_of(state, other(seen.side))
     if there.is_deleted:
