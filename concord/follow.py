@@ -58,17 +58,15 @@ class TopicFollower:
     async def _run(self) -> None:
         """Read until cancelled; a broker that is away is waited for, and reading resumes where it was."""
         consumer: Any = AIOKafkaConsumer(
-            bootstrap_servers=self._broker, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+            self._topic, bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )  # fmt: skip
         await consumer.start()
         try:
-            numbers = await self._partitions(consumer)
-            partitions = [TopicPartition(self._topic, number) for number in numbers]
-            consumer.assign(partitions)
+            partitions = await self._partitions(consumer)
             ends = await consumer.end_offsets(partitions)
             behind = {part for part in partitions if ends[part] > 0}
-            for part in partitions:
-                await consumer.seek_to_beginning(part)
+            await consumer.seek_to_beginning(*partitions)
             while True:
                 for part in list(behind):
                     if await consumer.position(part) >= ends[part]:
@@ -82,14 +80,12 @@ class TopicFollower:
         finally:
             await consumer.stop()
 
-    async def _partitions(self, consumer: Any) -> list[int]:
-        while True:
-            await consumer.topics()
-            numbers = consumer.partitions_for_topic(self._topic)
-            if numbers:
-                return sorted(numbers)
+    async def _partitions(self, consumer: Any) -> list[TopicPartition]:
+        """Every partition of the topic, which a consumer without a group is given by itself."""
+        while not consumer.assignment():
             log.warning("topic is missing", topic=self._topic, fix="run `concord topics create`")
             await asyncio.sleep(1.0)
+        return sorted(consumer.assignment())
 
     def _take(self, record: Any) -> None:
         try:

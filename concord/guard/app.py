@@ -243,6 +243,7 @@ def build_app(
     """
     options = options or AppOptions()
     servers = [server.strip().removeprefix("kafka://") for server in broker.replace(";", ",").split(",")]
+    datadir.mkdir(parents=True, exist_ok=True)
     app = GuardedApp(
         name,
         version=version,

@@ -26,7 +26,8 @@ class Graph:
 
     async def stop(self) -> None:
         """Close."""
-        await self.client.close()
+        if hasattr(self, "client"):
+            await self.client.close()
 
 
 class Salesforce:
@@ -47,4 +48,5 @@ class Salesforce:
 
     async def stop(self) -> None:
         """Close."""
-        self.client.close()
+        if hasattr(self, "client"):
+            self.client.close()
