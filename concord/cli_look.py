@@ -1,20 +1,27 @@
-"""Commands that look and change nothing (except `topics create`): topics, status."""
+"""Commands that look: status, lag, sources, topics. None of them changes anything, except `topics create`."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from concord.cli_output import out, print_json, print_table
+from concord.cli_output import ago, err, out, plural, print_json, print_table, say
 from concord.config import load_config
 
 if TYPE_CHECKING:
+    from concord.lag import Lag
     from concord.settling import Settling
+    from concord.standing import FirmStanding
+    from projections.overview import Standing
 
 PANEL: Final = "Look"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+# Reasons and pairs listed before the rest is only counted.
+LISTED: Final = 10
 
 topics = typer.Typer(help="The Kafka topics that everything stands on.", no_args_is_help=True)
 
@@ -22,42 +29,48 @@ topics = typer.Typer(help="The Kafka topics that everything stands on.", no_args
 def register(app: typer.Typer) -> None:
     """Add these commands to the application."""
     app.command("status", rich_help_panel=PANEL)(status)
+    app.command("lag", rich_help_panel=PANEL)(lag)
+    app.command("sources", rich_help_panel=PANEL)(sources)
     app.add_typer(topics, name="topics", rich_help_panel=PANEL)
 
 
 @topics.command("create")
 def topics_create() -> None:
-    """Create the topics that are missing; what exists is left as it is."""
-    from concord.connecting import admin_of, plainly
+    """Create the topics that are missing. What exists is left as it is.
+
+    Partitions and replication come from CONCORD_PARTITIONS and CONCORD_REPLICATION; retention and cleanup are those
+    of `concord topics flow`.
+    """
+    from concord.connecting import plainly, require_broker
     from concord.topics import create_topics
 
     config = load_config()
-    with admin_of(config.broker):  # says plainly when nobody answers
-        pass
+    require_broker(config.broker)
     with plainly(config.broker):
         created = create_topics(config.broker, partitions=config.partitions, replication=config.replication)
-    out.print(f"Created: {', '.join(created)}." if created else "Every topic exists already.", highlight=False)
+    say(f"Created: {', '.join(created)}." if created else "Every topic exists already.")
 
 
 @topics.command("list")
 def topics_list(as_json: AsJson = False) -> None:
-    """Every topic of ours as the broker has it: partitions, retention, what it holds."""
-    from concord.connecting import admin_of, plainly
+    """Every topic of Concord as the broker has it. Exit code 1 when one is missing."""
+    from concord.connecting import plainly, require_broker
     from concord.topics import list_topics
 
     config = load_config()
-    with admin_of(config.broker):
-        pass
+    require_broker(config.broker)
     with plainly(config.broker):
         found = list_topics(config.broker)
+    missing = sum(not state.partitions for state in found)
     if as_json:
         print_json([asdict(state.spec) | {"partitions": state.partitions} for state in found])
-        return
-    rows = [(s.spec.name, s.partitions or None, s.spec.cleanup, _kept(s.spec.retention_ms)) for s in found]
-    print_table("", ("topic", "partitions", "cleanup", "kept"), rows)
-    missing = sum(not state.partitions for state in found)
+    else:
+        rows = [(s.spec.name, s.partitions or None, s.spec.cleanup, _kept(s.spec.retention_ms)) for s in found]
+        print_table(("topic", "partitions", "cleanup", "kept"), rows)
+        if missing:
+            say(f"{plural(missing, 'topic is', 'topics are')} missing: `concord topics create` creates them.")
     if missing:
-        out.print(f"{missing} topics are missing: create them with `concord topics create`.", highlight=False)
+        raise typer.Exit(1)
 
 
 def _kept(retention_ms: int) -> str:
@@ -76,24 +89,48 @@ def topics_flow(as_json: AsJson = False) -> None:
         print_json(list(TOPICS))
         return
     rows = [(t.name, t.key, t.record, t.written_by, t.read_by, _kept(t.retention_ms)) for t in TOPICS]
-    print_table("", ("topic", "key", "record", "written by", "read by", "kept"), rows)
+    print_table(("topic", "key", "record", "written by", "read by", "kept"), rows)
 
 
 def status(
     wait: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Wait until nothing is open; exit code 1 if it still is.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Wait until nothing is open, at most so long: exit code 0 then, else 1."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How the firm stands: per user, what is synced, under way, refused or out of scope."""
+    """How the firm stands: per user, what is in scope, synced, pending, in error or left out, and why.
+
+    "Last news" is how long ago the journal last told anything of one of the user's events, "waiting" the age of the
+    oldest write without an answer. With --wait, no table: the answer is whether everything that was seen has been
+    dealt with (no consumer group behind, no pair pending, twice a moment apart).
+    """
+    config = load_config()
+    if wait is None:
+        from concord.standing import read_standing
+
+        _print_standing(read_standing(config.broker), as_json=as_json)
+        return
+    settling = _wait(config.broker, wait)
+    _print_settling(settling, wait, as_json=as_json)
+    if not settling.is_settled:
+        raise typer.Exit(1)
+
+
+def _wait(broker: str, seconds: float) -> Settling:
     from concord.settling import wait_settled
 
-    config = load_config()
-    if wait is not None:
-        settling = wait_settled(config.broker, wait)
-        _print_settling(settling, wait, as_json=as_json)
-        raise typer.Exit(0 if settling.is_settled else 1)
-    _print_status(config.broker, as_json=as_json)
+    if not err.is_terminal:
+        return wait_settled(broker, seconds)
+    with err.status("Looking...") as shown:
+        return wait_settled(broker, seconds, on_look=lambda found: shown.update(_open_words(found)))
+
+
+def _open_words(settling: Settling) -> str:
+    behind = sum(row.records_behind for row in settling.behind)
+    return f"{plural(behind, 'record')} behind, {plural(len(settling.pending), 'pair')} pending"
 
 
 def _print_settling(settling: Settling, waited: float, *, as_json: bool) -> None:
@@ -101,48 +138,193 @@ def _print_settling(settling: Settling, waited: float, *, as_json: bool) -> None
         print_json(
             {
                 "settled": settling.is_settled,
-                "problem": settling.problem,
+                "problem": settling.problem or None,
                 "behind": [asdict(row) for row in settling.behind],
-                "pending": [state.pair_key for state in settling.pending],
+                "pending": [{"pair_key": s.pair_key, "reason": s.reason} for s in settling.pending],
             }
         )
         return
     if settling.is_settled:
-        out.print("Settled: nothing is behind, nothing is under way.", highlight=False)
+        say("Settled: no group is behind, no pair is pending.")
         return
-    out.print(f"Not settled after {waited:g} s.", highlight=False)
-    if settling.problem:
-        out.print(settling.problem, highlight=False)
+    say(f"Not settled after {waited:g} s: {settling.problem or _open_words(settling) + '.'}")
     for row in settling.behind:
-        out.print(
-            f"  {row.group or 'read by nobody'}: {row.topic}[{row.partition}] {row.records_behind} records behind",
-            highlight=False, markup=False,
-        )  # fmt: skip
-    for state in settling.pending[:20]:
-        out.print(f"  under way: {state.pair_key} ({state.reason})", highlight=False, markup=False)
-    if len(settling.pending) > 20:
-        out.print(f"  and {len(settling.pending) - 20} pairs more", highlight=False)
+        who = row.group or "no group has read it"
+        say(f"{row.topic}, partition {row.partition}: {plural(row.records_behind, 'record')} behind ({who})", indent=2)
+    for state in settling.pending[:LISTED]:
+        say(f"pending: {state.pair_key} ({state.reason})", indent=2)
+    if len(settling.pending) > LISTED:
+        say(f"and {plural(len(settling.pending) - LISTED, 'pair')} more", indent=2)
 
 
-def _print_status(broker: str, *, as_json: bool) -> None:
-    from concord.changing import current_settings
-    from concord.reading import fold_journal
-    from projections.overview import overview
+def _print_standing(firm: FirmStanding, *, as_json: bool) -> None:
+    now = datetime.now(UTC)
+    if as_json:
+        print_json(
+            {
+                "users": [_standing_json(row, now) for row in firm.rows],
+                "total": _standing_json(firm.total, now),
+                "settings_number": firm.settings.number,
+                "direction": firm.settings.direction,
+                "unreadable_journal_entries": firm.unreadable,
+                "lag": {
+                    "records_behind": sum(row.records_behind for row in firm.lag),
+                    "seconds_behind": max((row.seconds_behind or 0.0 for row in firm.lag), default=0.0),
+                    "groups": sorted({row.group for row in firm.lag if row.group}),
+                },
+            }
+        )
+        return
+    columns = ("user", "enabled", "in scope", "synced", "pending", "errors", "not synced", "last news", "waiting")
+    rows = [_standing_row(row, now) for row in firm.rows]
+    if rows:
+        whole = _standing_row(firm.total, now)
+        print_table(columns, [*rows, ("total", None, *whole[2:])], total=True)
+    _print_reasons("Not synced, because:", [(r.address, dict(r.reasons)) for r in firm.rows])
+    _print_reasons("In error (`concord retry --errors` tries again):", [(r.address, dict(r.errors)) for r in firm.rows])
+    if not any(row.is_enabled for row in firm.rows):
+        say("Nobody is enabled: `concord users list` shows who could be, `concord users enable` lets them take part.")
+    if firm.unreadable:
+        say(f"{plural(firm.unreadable, 'journal entry', 'journal entries')} cannot be read by this version of Concord.")
+    say(lag_line(firm.lag))
+
+
+def _standing_row(row: Standing, now: datetime) -> tuple[Any, ...]:
     from schemas.state import Status
 
-    pairs = [state for partition in fold_journal(broker).values() for state in partition.pairs.values()]
-    rows: list[Any] = overview(pairs, current_settings(broker))
+    statuses = row.statuses
+    return (
+        row.address, "yes" if row.is_enabled else "no", row.in_scope, statuses[Status.SYNCED],
+        statuses[Status.PENDING], statuses[Status.ERROR], statuses[Status.NOT_SYNCED],
+        _age(row.observed_at, now, " ago"), _age(row.oldest_pending, now),
+    )  # fmt: skip
+
+
+def _age(moment: datetime | None, now: datetime, suffix: str = "") -> str | None:
+    return None if moment is None else ago(_seconds(moment, now)) + suffix
+
+
+def _seconds(moment: datetime, now: datetime) -> float:
+    return max(0.0, (now - moment).total_seconds())
+
+
+def _standing_json(row: Standing, now: datetime) -> dict[str, Any]:
+    from schemas.state import Status
+    from streams.reasons import reason
+
+    def told(counted: dict[str, int]) -> list[dict[str, Any]]:
+        ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+        return [
+            {"reason": code, "rule": reason(code).rule, "text": reason(code).text, "pairs": n} for code, n in ordered
+        ]
+
+    return {
+        "address": row.address,
+        "name": row.name,
+        "mailbox": row.mailbox,
+        "enabled": row.is_enabled,
+        "in_scope": row.in_scope,
+        **{status.value: row.statuses[status] for status in Status},
+        "not_synced_reasons": told(row.reasons),
+        "error_reasons": told(row.errors),
+        "freshness_s": None if row.observed_at is None else round(_seconds(row.observed_at, now), 3),
+        "oldest_pending_s": None if row.oldest_pending is None else round(_seconds(row.oldest_pending, now), 3),
+    }
+
+
+def _print_reasons(title: str, counted: list[tuple[str, dict[str, int]]]) -> None:
+    """The reasons, most frequent first, each with the users it concerns."""
+    from streams.reasons import reason
+
+    by_reason: dict[str, list[tuple[int, str]]] = {}
+    for address, reasons in counted:
+        for code, count in reasons.items():
+            by_reason.setdefault(code, []).append((count, address))
+    if not by_reason:
+        return
+    say(title)
+    ordered = sorted(by_reason.items(), key=lambda row: (-sum(count for count, _ in row[1]), row[0]))
+    for code, users in ordered[:LISTED]:
+        who = ", ".join(f"{address} {count}" for count, address in sorted(users, key=lambda row: (-row[0], row[1])))
+        say(f"{sum(count for count, _ in users):>4}  {reason(code).text}  [{who}]", indent=2)
+    if len(ordered) > LISTED:
+        say(f"and {plural(len(ordered) - LISTED, 'reason')} more (--json lists all)", indent=2)
+
+
+def lag_line(rows: list[Lag]) -> str:
+    """All lag in one sentence."""
+    groups = {row.group for row in rows if row.group}
+    behind = [row for row in rows if row.records_behind]
+    if not behind:
+        if not groups:
+            return "Lag: no worker has read from this broker yet."
+        return f"Lag: none ({plural(len(groups), 'consumer group')})."
+    worst = max(behind, key=lambda row: row.seconds_behind or 0.0)
+    records = sum(row.records_behind for row in behind)
+    age = f", for up to {ago(worst.seconds_behind)}" if worst.seconds_behind is not None else ""
+    return f"Lag: {plural(records, 'record')} behind{age} ({worst.group or 'read by no group'}, {worst.topic})."
+
+
+def lag(as_json: AsJson = False) -> None:
+    """Consumer lag as the broker sees it: per group, topic and partition, what is committed and what waits.
+
+    "Behind" is the number of records not yet dealt with; "seconds" how long ago the oldest of them was written. A row
+    without a group is a topic with records that no worker has read yet.
+    """
+    from concord.lag import read_lag
+
+    rows = read_lag(load_config().broker)
     if as_json:
         print_json(rows)
         return
     print_table(
-        "",
-        ("user", "enabled", "in scope", "synced", "pending", "errors", "not synced"),
+        ("group", "topic", "partition", "committed", "end", "behind", "seconds"),
         [
             (
-                row.address, "yes" if row.is_enabled else "no", row.in_scope, row.statuses[Status.SYNCED],
-                row.statuses[Status.PENDING], row.statuses[Status.ERROR], row.statuses[Status.NOT_SYNCED],
+                row.group or "(none)",
+                row.topic,
+                row.partition,
+                row.committed,
+                row.end,
+                row.records_behind,
+                row.seconds_behind,
             )
             for row in rows
         ],
-    )  # fmt: skip
+    )
+    say(lag_line(rows))
+
+
+def sources(as_json: AsJson = False) -> None:
+    """What is read: every mailbox and the Salesforce objects, when a change last came and when it was last looked at.
+
+    "Looked at" is the last wake-up (by a timer, a notification, or an operator). A dash: nothing within the last 5,000
+    records of a partition.
+    """
+    from concord.standing import read_sources
+
+    rows = read_sources(load_config().broker)
+    if as_json:
+        print_json(rows)
+        return
+    now = time.time()
+
+    def since(at_ms: int | None) -> str | None:
+        return None if at_ms is None else ago(max(0.0, now - at_ms / 1000)) + " ago"
+
+    print_table(
+        ("source", "what", "enabled", "last change", "looked at", "because of"),
+        [
+            (
+                r.service,
+                r.name,
+                "yes" if r.is_enabled else "no",
+                since(r.changed_ms),
+                since(r.woken_ms),
+                r.woken_by or None,
+            )
+            for r in rows
+        ],
+    )
+    if not rows:
+        out.print("Nothing is known yet: the directory has not been read. Start `concord source graph`.")

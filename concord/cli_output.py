@@ -1,19 +1,57 @@
-"""How the command line speaks: tables for people, JSON for programs, one sentence for an error."""
+"""How the command line speaks: tables and sentences for people, JSON for programs, one sentence for an error."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final, TextIO
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-out = Console()
-err = Console(stderr=True)
+# Width of what is piped or written to a file, in columns: nothing is folded for the sake of a screen.
+WIDE: Final = 200
+# Shown instead of a character that would steer the terminal or turn the direction of a line.
+STRANGE: Final = "\N{REPLACEMENT CHARACTER}"
+_BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _console(stream: TextIO, *, is_stderr: bool) -> Console:
+    width = None if stream.isatty() or "COLUMNS" in os.environ else WIDE
+    return Console(stderr=is_stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+out = _console(sys.stdout, is_stderr=False)
+err = _console(sys.stderr, is_stderr=True)
+
+
+def safe(text: str, *, one_line: bool = True) -> str:
+    """Text of others as it may go to a terminal: no control characters, no change of direction."""
+    kept = "" if one_line else "\n"
+    return "".join(
+        char if char in kept or (unicodedata.category(char) != "Cc" and char not in _BIDI) else STRANGE for char in text
+    )
+
+
+def say(text: str, *, indent: int = 0, style: str = "") -> None:
+    """One line or sentence on standard output, folded only to a terminal's width."""
+    line = Text(safe(text), style=style)
+    if out.is_terminal and indent:
+        out.print(Padding(line, (0, 0, 0, indent)))
+    else:
+        out.print(Text(" " * indent).append_text(line), soft_wrap=not out.is_terminal)
+
+
+def complain(text: str) -> None:
+    """One sentence on standard error."""
+    err.print(Text(safe(text)), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -29,12 +67,30 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table; numbers are right-aligned, None shows as a dash."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "", total: bool = False) -> None:
+    """A table; numbers are right-aligned, None shows as a dash. `total`: the last row sums up the others."""
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        is_number = bool(rows) and all(isinstance(row[number], (int, float)) for row in rows)
+        cells = [row[number] for row in rows if row[number] is not None]
+        is_number = bool(cells) and all(isinstance(cell, (int, float)) for cell in cells)
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
+    for number, row in enumerate(rows):
+        cells = ["-" if cell is None else safe(str(cell)) for cell in row]
+        table.add_row(*cells, style="bold" if total and number == len(rows) - 1 else None)
     out.print(table)
+
+
+def ago(seconds: float) -> str:
+    """A length of time in the largest unit that fits: `3 s`, `4 min`, `2 h`, `5 days`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

@@ -60,10 +60,15 @@ def _accepts(address: str) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def _client(broker: str, make: Any, **settings: Any) -> Iterator[Any]:
+def require_broker(broker: str) -> None:
+    """Raises BrokerUnreachable when none of the addresses takes connections."""
     if not _accepts_any(broker):
         raise BrokerUnreachable(broker)
+
+
+@contextlib.contextmanager
+def _client(broker: str, make: Any, **settings: Any) -> Iterator[Any]:
+    require_broker(broker)
     with plainly(broker):
         client = make(
             bootstrap_servers=[address.strip() for address in broker.split(",")],

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from schemas.codec import decode
 from schemas.errors import ConcordError, UnreadableRecord
 from schemas.journal import JournalEntry
 from schemas.settings import Settings
+from schemas.state import PairState
 from schemas.topics import SETTINGS_CHANGES, SYNC_JOURNAL
 from streams.stage import Partition
 
@@ -39,11 +41,13 @@ class Read:
 class Tail:
     """Topics read from their beginning, and later only what was added. A context manager; for one thread.
 
-    Raises ConcordError when the broker cannot be reached, stops answering, or a topic does not exist.
+    With `look_back`, reading begins at most so many records before the end of each partition. Raises ConcordError when
+    the broker cannot be reached, stops answering, or a topic does not exist.
     """
 
-    def __init__(self, broker: str, *topics: str) -> None:
+    def __init__(self, broker: str, *topics: str, look_back: int | None = None) -> None:
         self._broker = broker
+        self._look_back = look_back
         self._topics = topics
         self._parts: list[Any] = []
         self._stack = contextlib.ExitStack()
@@ -57,7 +61,7 @@ class Tail:
                     raise ConcordError(f"The topic {topic} does not exist.", "Create it with `concord topics create`.")
                 self._parts += [TopicPartition(topic, number) for number in sorted(numbers)]
             self._consumer.assign(self._parts)
-            self._consumer.seek_to_beginning(*self._parts)
+            self._seek()
             self._stack = closing.pop_all()
         return self
 
@@ -65,6 +69,12 @@ class Tail:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def _seek(self) -> None:
+        starts = self._consumer.beginning_offsets(self._parts)
+        ends = self._consumer.end_offsets(self._parts) if self._look_back is not None else {}
+        for part, start in starts.items():
+            self._consumer.seek(part, max(start, ends[part] - (self._look_back or 0)) if ends else start)
 
     def more(self) -> Iterator[Read]:
         """What was added since the last call, up to the ends as they are now; in offset order within a partition."""
@@ -91,6 +101,15 @@ def read_topics(broker: str, *topics: str) -> Iterator[Read]:
         yield from tail.more()
 
 
+def latest_by_key(broker: str, topic: str, look_back: int) -> dict[str, Read]:
+    """The newest record of each key among the last `look_back` records of every partition."""
+    newest: dict[str, Read] = {}
+    with Tail(broker, topic, look_back=look_back) as tail:
+        for record in tail.more():
+            newest[(record.key or b"").decode("utf-8", "replace")] = record
+    return newest
+
+
 def read_settings(broker: str) -> list[Settings]:
     """Every settings document that took effect, oldest first: those whose number continues the one before."""
     documents: list[Settings] = []
@@ -105,13 +124,20 @@ def read_settings(broker: str) -> list[Settings]:
 class JournalFold:
     """The journal folded as far as it goes: `advance` folds what was added. A context manager; for one thread.
 
-    `partitions` holds settings and pairs by journal partition; `unreadable` counts entries that no schema reads.
+    `partitions` holds settings and pairs by journal partition, `observed` when each pair was last told of, by pair
+    key; `unreadable` counts entries that no schema reads.
     """
 
     def __init__(self, broker: str) -> None:
         self._tail = Tail(broker, SYNC_JOURNAL)
         self.partitions: dict[int, Partition] = {}
+        self.observed: dict[str, datetime] = {}
         self.unreadable = 0
+
+    @property
+    def pairs(self) -> list[PairState]:
+        """The state of every pair."""
+        return [state for partition in self.partitions.values() for state in partition.pairs.values()]
 
     def __enter__(self) -> JournalFold:
         self._tail.__enter__()
@@ -133,6 +159,7 @@ class JournalFold:
                 self.unreadable += 1
                 continue
             self.partitions.setdefault(record.partition, Partition(record.partition)).fold(entry, record.offset)
+            self.observed[entry.pair_key] = entry.observed_at
         return count
 
 

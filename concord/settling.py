@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final
@@ -51,7 +52,8 @@ class _Baseline:
 class Watch:
     """Looks again and again over the same connections, folding only what was added. A context manager."""
 
-    def __init__(self, broker: str) -> None:
+    def __init__(self, broker: str, moment_s: float = MOMENT_S) -> None:
+        self._moment_s = moment_s
         self._stack = contextlib.ExitStack()
         self._broker = broker
         self._baseline: _Baseline | None = None
@@ -72,7 +74,7 @@ class Watch:
         """How things stand now, compared with the look before."""
         self.fold.advance()  # before the lag: equal ends at two looks then mean that the fold is complete
         rows = self.lag.read(with_seconds=False)
-        pending = tuple(s for p in self.fold.partitions.values() for s in p.pairs.values() if is_open(s))
+        pending = tuple(state for state in self.fold.pairs if is_open(state))
         behind = tuple(row for row in rows if row.records_behind)
         return Settling(self._has_settled(rows, bool(pending)), behind, pending)
 
@@ -91,17 +93,25 @@ class Watch:
             for row in rows
             if row.topic in ENDLESS
         )
-        return have_woken and now - base.at >= MOMENT_S
+        return have_woken and now - base.at >= self._moment_s
 
 
-def wait_settled(broker: str, timeout_s: float) -> Settling:
-    """Look until everything is settled or the time is over. A broker that is away is waited for."""
+def wait_settled(
+    broker: str, timeout_s: float, *, on_look: Callable[[Settling], None] | None = None, moment_s: float = MOMENT_S
+) -> Settling:
+    """Look until everything is settled or the time is over; `on_look` is told what each look found.
+
+    A broker that is away is waited for: `problem` says so if it stays away. `moment_s` is how long everything must
+    stand still, in seconds.
+    """
     deadline = time.monotonic() + timeout_s
     last = Settling(False)
     while True:
         try:
-            with Watch(broker) as watch:
+            with Watch(broker, moment_s) as watch:
                 while not (last := watch.look()).is_settled and time.monotonic() < deadline:
+                    if on_look is not None:
+                        on_look(last)
                     time.sleep(LOOK_EVERY_S)
             return last
         except BrokerUnreachable as error:

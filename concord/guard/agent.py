@@ -157,7 +157,7 @@ class GuardedAgent:
         consumer = self.app.consumer
         of_topic = consumer.topic_partitions(self.topic)
         of_changelog = consumer.topic_partitions(self.table.changelog_topic_name)
-        if of_topic != of_changelog and None not in (of_topic, of_changelog):
+        if of_topic and of_changelog and of_topic != of_changelog:  # 0 or None: not known yet
             end_process(
                 f"{self.topic} has {of_topic} partitions, the changelog of its table has {of_changelog}: "
                 "rebuild under a new application version"

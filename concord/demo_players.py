@@ -1,0 +1,139 @@
+"""The users of the demo: they work in Outlook and in Practifi through the services' own APIs, as any client would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import httpx
+
+from concord.comparison import EXTERNAL_ID
+
+# Longest wait for one answer of a simulator, in seconds.
+TIMEOUT_S: Final = 30.0
+
+
+class Outlook:
+    """One firm's people in Outlook. Mailboxes are named by address."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx.Client(
+            base_url=url,
+            headers={
+                "authorization": f"Bearer {token}",
+                "x-sim-client": "outlook",
+                "prefer": 'outlook.timezone="UTC", outlook.body-content-type="text"',
+            },
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def create(self, mailbox: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """A new event; invitations leave at once."""
+        made: dict[str, Any] = _ok(self._http.post(f"/users/{mailbox}/events", json=event))
+        return made
+
+    def edit(self, mailbox: str, event_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change some members."""
+        edited: dict[str, Any] = _ok(self._http.patch(f"/users/{mailbox}/events/{event_id}", json=changes))
+        return edited
+
+    def delete(self, mailbox: str, event_id: str) -> None:
+        """Delete; cancellations leave at once."""
+        _ok(self._http.delete(f"/users/{mailbox}/events/{event_id}"))
+
+    def get(self, mailbox: str, event_id: str) -> dict[str, Any] | None:
+        """An event, None when it does not exist."""
+        answer = self._http.get(f"/users/{mailbox}/events/{event_id}")
+        return None if answer.status_code == 404 else _ok(answer)
+
+    def all(self, mailbox: str) -> list[dict[str, Any]]:
+        """Every event of a mailbox, its body as plain text also under `text`."""
+        events: list[dict[str, Any]] = []
+        link: str | None = f"/users/{mailbox}/events?$top=200"
+        while link:
+            page = _ok(self._http.get(link))
+            events += page["value"]
+            link = page.get("@odata.nextLink")
+        for event in events:
+            event["text"] = event["body"]["content"]
+        return events
+
+
+class Practifi:
+    """The firm's people in Practifi: what they save comes about in the user interface."""
+
+    def __init__(self, url: str, token: str, version: str) -> None:
+        self._http = httpx.Client(
+            base_url=f"{url}/services/data/v{version}",
+            headers={"authorization": f"Bearer {token}", "x-sim-origin": "ui"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+        self._url = url
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def create(self, event: Mapping[str, Any], people: tuple[str, ...] = ()) -> str:
+        """A new event with these users and contacts invited; returns its id."""
+        event_id: str = _ok(self._http.post("/sobjects/Event", json=event))["id"]
+        self.invite(event_id, people)
+        return event_id
+
+    def invite(self, event_id: str, people: tuple[str, ...]) -> None:
+        """Add attendees."""
+        for record_id in people:
+            _ok(self._http.post("/sobjects/EventRelation", json={"EventId": event_id, "RelationId": record_id}))
+
+    def edit(self, event_id: str, changes: Mapping[str, Any]) -> None:
+        """Change some fields."""
+        _ok(self._http.patch(f"/sobjects/Event/{event_id}", json=changes))
+
+    def delete(self, event_id: str) -> None:
+        """Delete."""
+        _ok(self._http.delete(f"/sobjects/Event/{event_id}"))
+
+    def get(self, event_id: str) -> dict[str, Any] | None:
+        """An event, None when it does not exist."""
+        answer = self._http.get(f"/sobjects/Event/{event_id}")
+        return None if answer.status_code == 404 else _ok(answer)
+
+    def with_external_id(self, external_id: str) -> dict[str, Any] | None:
+        """The event that carries this Microsoft 365 id."""
+        quoted = external_id.replace("\\", "\\\\").replace("'", "\\'")
+        rows = self.query(f"SELECT FIELDS(ALL) FROM Event WHERE {EXTERNAL_ID} = '{quoted}' LIMIT 2")
+        return rows[0] if rows else None
+
+    def query(self, soql: str) -> list[dict[str, Any]]:
+        """All rows of a query."""
+        page = _ok(self._http.get("/query", params={"q": soql}))
+        rows: list[dict[str, Any]] = list(page["records"])
+        while not page["done"]:
+            page = _ok(self._http.get(f"{self._url}{page['nextRecordsUrl']}"))
+            rows += page["records"]
+        return rows
+
+
+def _ok(answer: httpx.Response) -> Any:
+    if answer.is_error:
+        raise RuntimeError(
+            f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:300]}"
+        )
+    return answer.json() if answer.content else {}
+
+
+def graph_time(moment: datetime) -> dict[str, str]:
+    """A moment as Graph wants it, in UTC."""
+    return {"dateTime": f"{moment:%Y-%m-%dT%H:%M:%S}", "timeZone": "UTC"}
+
+
+def practifi_time(moment: datetime) -> str:
+    """A moment as Salesforce wants it."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

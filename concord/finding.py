@@ -1,0 +1,183 @@
+"""Finding a pair by whatever name a person has for it, and its whole history."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from concord.reading import read_topics
+from projections.timeline import Moment, Placed, item_of, timeline, was_private
+from schemas.calendar import CalendarEvent
+from schemas.changes import Item, Side
+from schemas.codec import decode
+from schemas.commands import Command, Decision
+from schemas.errors import ConcordError, UnreadableRecord
+from schemas.journal import JournalEntry, Seen
+from schemas.settings import Settings
+from schemas.state import PairState
+from schemas.topics import GRAPH_COMMANDS, SALESFORCE_COMMANDS, SYNC_DECISIONS, SYNC_JOURNAL
+from streams.intake import SETTINGS_KEY
+from streams.stage import Partition
+
+# Salesforce ids come with 15 characters (case-sensitive) or with 3 more that only repeat the case.
+SHORT_ID: Final = 15
+LONG_ID: Final = 18
+
+
+@dataclass(frozen=True)
+class Found:
+    """A pair with its journal entries, and the settings entries of the same partition. `content` is what it held when
+    last seen; `is_private`: ever marked so."""
+
+    pair_key: str
+    entries: tuple[Placed, ...]
+    settings: tuple[Placed, ...]
+    content: CalendarEvent | None
+    is_private: bool
+
+
+@dataclass(frozen=True)
+class Story:
+    """One pair's moments, how it stands, and the firm's settings at its last entry."""
+
+    pair_key: str
+    state: PairState
+    settings: Settings
+    content: CalendarEvent | None
+    is_private: bool
+    moments: tuple[Moment, ...]
+
+
+def find_pairs(broker: str, query: str, *, show_private: bool = False) -> list[Found]:
+    """The pairs that a query names, by pair key.
+
+    A pair key or id (Graph, Salesforce, iCalUId) that is met exactly wins over text in subjects. The subjects of
+    private pairs are searched only with `show_private`. Raises ConcordError.
+    """
+    query = query.strip()
+    if not query:
+        return []
+    keys, by_subject = _matching_keys(broker, query)
+    found = _histories(broker, keys or by_subject)
+    if not keys and not show_private:
+        found = [pair for pair in found if not pair.is_private]
+    return found
+
+
+def _matching_keys(broker: str, query: str) -> tuple[set[str], set[str]]:
+    """Pair keys matched by key or id, and those matched by subject."""
+    exact: set[str] = set()
+    by_subject: set[str] = set()
+    may_match = _prefilter(query)
+    for record in read_topics(broker, SYNC_JOURNAL):
+        key = (record.key or b"").decode("utf-8", "replace")
+        if key == query:
+            exact.add(key)
+        if key == SETTINGS_KEY or not may_match(record.value or b""):
+            continue
+        with contextlib.suppress(UnreadableRecord):
+            entry = decode(JournalEntry, record.value)
+            item = item_of(entry)
+            if _is_named(entry, item, query):
+                exact.add(entry.pair_key)
+            elif item is not None and query.casefold() in item.content.subject.casefold():
+                by_subject.add(entry.pair_key)
+    return exact, by_subject
+
+
+def _prefilter(query: str) -> Callable[[bytes], bool]:
+    """Whether an encoded entry can hold the query at all: Avro keeps text as it is, so most need no decoding."""
+    short = query[:SHORT_ID] if _is_record_id(query) else query
+    if not query.isascii():
+        return lambda _: True
+    wanted = short.lower().encode()
+    return lambda raw: wanted in raw.lower()
+
+
+def _is_record_id(query: str) -> bool:
+    return query.isalnum() and query.isascii() and len(query) in (SHORT_ID, LONG_ID)
+
+
+def _is_named(entry: JournalEntry, item: Item | None, query: str) -> bool:
+    names = {entry.pair_key}
+    side = None
+    if isinstance(entry.what, Seen):
+        names.add(entry.what.id)
+        side = entry.what.side
+    if item is not None:
+        names |= {item.id, item.i_cal_uid}
+        side = item.side
+    if query in names:
+        return True
+    is_short = side is Side.SALESFORCE and _is_record_id(query)
+    return is_short and any(query[:SHORT_ID] == name[:SHORT_ID] for name in names if _is_record_id(name))
+
+
+def _histories(broker: str, keys: Iterable[str]) -> list[Found]:
+    wanted = set(keys)
+    if not wanted:
+        return []
+    rows: dict[str, list[Placed]] = {key: [] for key in (*wanted, SETTINGS_KEY)}
+    for record in read_topics(broker, SYNC_JOURNAL):
+        key = (record.key or b"").decode("utf-8", "replace")
+        if key in rows:
+            with contextlib.suppress(UnreadableRecord):
+                rows[key].append((record.partition, record.offset, decode(JournalEntry, record.value)))
+    return [_found(key, rows[key], rows[SETTINGS_KEY]) for key in sorted(wanted) if rows[key]]
+
+
+def _found(key: str, entries: list[Placed], settings: list[Placed]) -> Found:
+    items = [item for _, _, entry in entries if (item := item_of(entry)) is not None]
+    content = items[-1].content if items else None
+    beside = tuple(row for row in settings if row[0] == entries[0][0])
+    return Found(key, tuple(entries), beside, content, was_private(entry for _, _, entry in entries))
+
+
+def read_story(broker: str, found: Found, *, show_private: bool = False) -> Story:
+    """What happened to a pair, joined with the decisions and commands on their topics. Raises ConcordError."""
+    decisions: list[Decision] = []
+    commands: list[Command] = []
+    row = found.pair_key.encode()
+    for record in read_topics(broker, SYNC_DECISIONS, GRAPH_COMMANDS, SALESFORCE_COMMANDS):
+        if record.key == row:
+            with contextlib.suppress(UnreadableRecord):
+                if record.topic == SYNC_DECISIONS:
+                    decisions.append(decode(Decision, record.value))
+                else:
+                    commands.append(decode(Command, record.value))
+    partition = _folded(found)
+    return Story(
+        found.pair_key,
+        partition.pairs.get(found.pair_key) or PairState(found.pair_key),
+        partition.settings,
+        found.content if show_private or not found.is_private else None,
+        found.is_private,
+        tuple(timeline(found.entries, decisions, commands, show_private=show_private)),
+    )
+
+
+def _folded(found: Found) -> Partition:
+    """The pair's own entries folded, under the settings that stood between them."""
+    partition = Partition(found.entries[0][0])
+    for _, offset, entry in sorted((*found.entries, *found.settings), key=lambda row: row[1]):
+        partition.fold(entry, offset)
+    return partition
+
+
+def one_pair(found: list[Found], query: str) -> Found:
+    """The only pair found. Raises ConcordError when there is none, or more than one."""
+    if not found:
+        raise ConcordError(
+            f"No event is known by {query!r}.",
+            "Give a pair key, an id of Microsoft 365 or Salesforce, an iCalUId, or a part of the subject.",
+        )
+    if len(found) > 1:
+        raise ConcordError(f"{len(found)} events are known by {query!r}.", "Name one of them by its pair key.")
+    return found[0]
+
+
+def without_text(found: Found) -> Found:
+    """The pair as it may be listed when private text stays hidden."""
+    return replace(found, content=None) if found.is_private else found

@@ -1,0 +1,92 @@
+"""How the firm and its sources stand, read from the topics: what `concord status` and `concord sources` show."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from concord.changing import current_settings, known_users, read_directory
+from concord.lag import Lag, read_lag
+from concord.reading import JournalFold, Read, latest_by_key
+from projections.overview import Standing, overview, total
+from schemas.changes import Wakeup
+from schemas.codec import decode
+from schemas.errors import UnreadableRecord
+from schemas.settings import Settings
+from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS, SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
+
+# How far back the last change and wake-up of a source are looked for, in records per partition.
+LOOK_BACK = 5_000
+# Wake-ups under a key that begins so are for the directory, not for a mailbox or object.
+INNER = "!"
+
+
+@dataclass(frozen=True)
+class FirmStanding:
+    """Every user's standing, all of them as one, the settings in force, and lag."""
+
+    rows: list[Standing]
+    total: Standing
+    settings: Settings
+    lag: list[Lag]
+    unreadable: int
+
+
+def read_standing(broker: str) -> FirmStanding:
+    """Fold the journal and count. Raises ConcordError."""
+    settings = current_settings(broker)
+    with JournalFold(broker) as fold:
+        fold.advance()
+        rows = overview(fold.pairs, settings, fold.observed)
+        return FirmStanding(rows, total(rows), settings, read_lag(broker), fold.unreadable)
+
+
+@dataclass(frozen=True)
+class SourceStanding:
+    """One mailbox or Salesforce object: whether it is read, when a change last came (record time, in milliseconds),
+    and its last wake-up."""
+
+    service: str
+    name: str
+    key: str
+    is_enabled: bool
+    changed_ms: int | None
+    woken_ms: int | None
+    woken_by: str
+
+
+def read_sources(broker: str) -> list[SourceStanding]:
+    """Every mailbox known and every Salesforce object read. Raises ConcordError."""
+    users = known_users(read_directory(broker), current_settings(broker))
+    changes = latest_by_key(broker, GRAPH_CHANGES, LOOK_BACK)
+    woken = latest_by_key(broker, GRAPH_WAKEUPS, LOOK_BACK)
+    rows = [
+        _standing("Microsoft 365", user.address, user.mailbox, user.is_enabled, changes.get(user.mailbox), woken)
+        for user in users
+    ]
+    rows += [_standing("Microsoft 365", "directory", key, True, None, woken) for key in sorted(woken) if _is_inner(key)]
+    in_salesforce = latest_by_key(broker, SALESFORCE_CHANGES, LOOK_BACK)
+    newest = max(in_salesforce.values(), key=lambda record: record.timestamp_ms, default=None)
+    polled = latest_by_key(broker, SALESFORCE_WAKEUPS, LOOK_BACK)
+    for key in sorted(polled):
+        name, changed = ("directory", None) if _is_inner(key) else (key, newest)
+        rows.append(_standing("Salesforce", name, key, True, changed, polled))
+    return rows
+
+
+def _is_inner(key: str) -> bool:
+    return key.startswith(INNER)
+
+
+def _standing(
+    service: str, name: str, key: str, is_enabled: bool, changed: Read | None, woken: dict[str, Read]
+) -> SourceStanding:
+    wakeup = woken.get(key)
+    reason = ""
+    if wakeup is not None:
+        with contextlib.suppress(UnreadableRecord):
+            reason = decode(Wakeup, wakeup.value).reason
+    return SourceStanding(
+        service, name, key, is_enabled, changed.timestamp_ms if changed else None,
+        wakeup.timestamp_ms if wakeup else None, reason,
+    )  # fmt: skip
