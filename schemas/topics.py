@@ -76,3 +76,13 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
 )
 
 BY_NAME: Final[dict[str, TopicSpec]] = {spec.name: spec for spec in TOPICS}
+
+
+def flow_markdown() -> str:
+    """The flow as a Markdown table, as ARCHITECTURE.md shows it."""
+    rows = [("topic", "key", "record", "written by", "read by", "kept"), ("---",) * 6]
+    for spec in TOPICS:
+        kept = "for ever" if spec.retention_ms < 0 else f"{spec.retention_ms / DAY_MS:g} days"
+        kept = "compacted" if spec.cleanup == "compact" else kept
+        rows.append((f"`{spec.name}`", spec.key, spec.record, spec.written_by, spec.read_by, kept))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
