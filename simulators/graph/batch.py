@@ -29,11 +29,11 @@ def answer_batch(call: Call, world: World, send: Send, refuse: Refuse) -> Respon
 
     Raises GraphError 400 when the envelope is malformed; what goes wrong inside is an item's own status.
     """
-    items = _read_items(call.body())
+    items = _read_items(call.body(), call.root)
     answers: dict[str, Response] = {}
     parallel: Counter[str] = Counter()
     for item in items:
-        request = _inner_request(call.request, item)
+        request = _inner_request(call.request, call.root, item)
         failed = [name for name in item.get("dependsOn") or [] if answers[name].status >= 400]
         if failed:
             message = "The request depends on a request that failed."
@@ -51,7 +51,7 @@ def answer_batch(call: Call, world: World, send: Send, refuse: Refuse) -> Respon
     return Response.of_json(200, {"responses": [_item_answer(name, response) for name, response in answers.items()]})
 
 
-def _read_items(body: dict[str, Any]) -> list[dict[str, Any]]:
+def _read_items(body: dict[str, Any], root: str) -> list[dict[str, Any]]:
     items = body.get("requests")
     if not isinstance(items, list) or not items:
         raise _malformed("The batch needs a non-empty array 'requests'.")
@@ -66,8 +66,8 @@ def _read_items(body: dict[str, Any]) -> list[dict[str, Any]]:
             raise _malformed("Every request needs an id of its own.")
         if str(item.get("method", "")).upper() not in _METHODS or not isinstance(url, str) or not url:
             raise _malformed(f"The request '{name}' needs a method and a url.")
-        if url.lstrip("/").lower().startswith(("$batch", "http:", "https:")):
-            raise _malformed(f"The url of the request '{name}' must be relative and no batch.")
+        if _relative(url, root) is None or str(_relative(url, root)).lower().startswith("$batch"):
+            raise _malformed(f"The url of the request '{name}' must lie below the version root and be no batch.")
         if item.get("body") is not None and not _content_type(item):
             raise _malformed(f"The request '{name}' has a body and needs a Content-Type header.")
         depends = item.get("dependsOn") or []
@@ -95,7 +95,14 @@ def _content_type(item: Mapping[str, Any]) -> str:
     return next((str(value) for name, value in headers.items() if name.lower() == "content-type"), "")
 
 
-def _inner_request(outer: Request, item: dict[str, Any]) -> Request:
+def _relative(url: str, root: str) -> str | None:
+    """An item's url below the version root; None for another place. Microsoft's libraries send absolute ones."""
+    if url.lower().startswith(("http:", "https:")):
+        return url[len(root) :].lstrip("/") if url.startswith(f"{root}/") else None
+    return url.lstrip("/")
+
+
+def _inner_request(outer: Request, root: str, item: dict[str, Any]) -> Request:
     headers = {name: outer.headers[name] for name in _FROM_OUTSIDE if name in outer.headers}
     headers |= {str(name).lower(): str(value) for name, value in (item.get("headers") or {}).items()}
     body = item.get("body")
@@ -105,8 +112,8 @@ def _inner_request(outer: Request, item: dict[str, Any]) -> Request:
         raw = base64.b64decode(body)
     else:
         raw = json.dumps(body).encode()
-    root = outer.raw_path.split("/")[1]
-    return Request(item["method"].upper(), f"/{root}/{item['url'].lstrip('/')}", headers, raw, outer.base_url)
+    target = f"{root.removeprefix(outer.base_url)}/{_relative(item['url'], root)}"
+    return Request(item["method"].upper(), target, headers, raw, outer.base_url)
 
 
 def _item_answer(name: str, response: Response) -> dict[str, Any]:

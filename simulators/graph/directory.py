@@ -8,6 +8,7 @@ from typing import Any, Final
 from simulators.graph.call import Call
 from simulators.graph.errors import GraphError, bad_query, resource_not_found
 from simulators.graph.odata import Member, Schema, compile_filter, sort_items
+from simulators.graph.paths import without_namespace
 from simulators.graph.prefer import read_count, read_select, selected
 from simulators.graph.tenant import Room, RoomList, User, user_json
 from simulators.graph.world import World
@@ -232,8 +233,8 @@ class Directory:
 
 def _cast(segment: str) -> str:
     """`microsoft.graph.roomList` as `roomlist`; empty when the segment is no type cast."""
-    lowered = segment.lower()
-    return lowered.removeprefix("microsoft.graph.") if lowered.startswith("microsoft.graph.") else ""
+    plain = without_namespace(segment)
+    return plain.lower() if plain != segment else ""
 
 
 def _room_json(room: Room) -> dict[str, Any]:

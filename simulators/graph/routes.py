@@ -12,6 +12,7 @@ from simulators.graph.errors import GraphError, access_denied, invalid_request, 
 from simulators.graph.events_api import EventsApi
 from simulators.graph.listing import count_events, list_events, list_instances, list_view
 from simulators.graph.online_meeting import TEAMS, offered
+from simulators.graph.paths import without_namespace
 from simulators.graph.schedule import get_schedule
 from simulators.graph.snapshot import find_item
 from simulators.graph.store import DEFAULT_FOLDER, Calendar, MailboxStore
@@ -69,7 +70,7 @@ class Router:
             return self._directory.one_user(call)
         user = self.open_mailbox(call, segments[1])
         store = self._world.store(user.id)
-        rest = [_function(segment) for segment in segments[2:]]
+        rest = [without_namespace(segment) for segment in segments[2:]]
         first = rest[0].lower()
         if first == "mailboxsettings":
             _need(call, "GET")
@@ -227,11 +228,6 @@ class Router:
             "isRemovable": not is_default,
             "owner": {"name": user.display_name, "address": user.mail} if user is not None else None,
         }
-
-
-def _function(segment: str) -> str:
-    """A bound function or action without its namespace."""
-    return segment.removeprefix("microsoft.graph.") if segment.startswith("microsoft.graph.") else segment
 
 
 def _need(call: Call, *methods: str) -> None:

@@ -27,7 +27,7 @@ from simulators.graph.events_api import EventsApi
 from simulators.graph.ids import mint_guid
 from simulators.graph.meetings import Meetings
 from simulators.graph.notifications import LifecycleEvent, Notifications
-from simulators.graph.paths import mailbox_in, split_path
+from simulators.graph.paths import direct, mailbox_in, split_path
 from simulators.graph.routes import Router
 from simulators.graph.seeding import Seeding, utc_now_text, whole_json
 from simulators.graph.sign_in import SignIn
@@ -77,6 +77,7 @@ class GraphSimulator:
         """Traceback of the last inner fault that was answered with 500; tests look at it."""
         self.world = World(tenant, clock, rng, behaviour or Behaviour())
         self._start_of_random = rng.getstate()
+        self._start_behaviour = self.world.behaviour
         self._slots: dict[int, tuple[str, str]] = {}
         self.throttle = Throttle(self.world.behaviour)
         meetings = Meetings(self.world, Copies(self.world))
@@ -98,6 +99,7 @@ class GraphSimulator:
 
     def handle(self, request: Request) -> Response:
         """Answer one request. Never raises."""
+        request = direct(request)
         try:
             self.world.run_due()
             segments = split_path(request.raw_path)
@@ -192,7 +194,7 @@ class GraphSimulator:
 
         Batches take no place themselves. `end` must follow, also after a refusal.
         """
-        segments = split_path(request.raw_path)
+        segments = split_path(direct(request).raw_path)
         if segments[:1] != [VERSION]:
             return None
         mailbox = self._mailbox_id(segments[1:])
@@ -369,8 +371,12 @@ class GraphSimulator:
         self._seed = json.loads(json.dumps(self.dump()))
 
     def reset(self) -> None:
-        """Back to the state of `mark_seeded`, or to the bare tenant. The clock is its owner's to set."""
+        """Back to the state of `mark_seeded`, or to the bare tenant, and to the first behaviour.
+
+        The clock is its owner's to set.
+        """
         self.last_fault = None
+        self.set_behaviour(self._start_behaviour)
         if self._seed is not None:
             self.load(self._seed)
             return

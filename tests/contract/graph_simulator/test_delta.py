@@ -66,6 +66,14 @@ def test_page_sizes_are_honoured(client: GraphClient) -> None:
     assert len(client.get(first["@odata.nextLink"])["value"]) == 3
 
 
+@pytest.mark.parametrize("size", ["0", "-1", "many"])
+def test_page_sizes_that_are_none_are_ignored(client: GraphClient, size: str) -> None:
+    """An unusable odata.maxpagesize leaves the default, and the round ends."""
+    client.create(TOM, meeting())
+    client.create(TOM, meeting())
+    assert len(client.get(window(TOM), Prefer=f"odata.maxpagesize={size}")["value"]) == 2
+
+
 def test_empty_pages_come_with_a_next_link() -> None:
     """Point 5: a page may be empty and still lead on, even the first one."""
     client = rough(empty_page=1.0)

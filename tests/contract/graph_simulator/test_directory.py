@@ -138,6 +138,7 @@ def test_rooms_are_places_found_by_id_and_address(client: GraphClient) -> None:
     assert len(client.get(rooms["@odata.nextLink"])["value"]) == 1
     found = client.get("/places/microsoft.graph.room?$filter=capacity ge 8")["value"]
     assert [(room["id"], room["emailAddress"]) for room in found] == [(BANKSIA.id, BANKSIA.email_address)]
+    assert client.get("/places/graph.room/$count", Accept="text/plain") == 2
     assert client.get("/places/microsoft.graph.roomList")["value"][0]["displayName"] == "HQ"
     inside = client.get("/places/hq@firm.example/microsoft.graph.roomlist/rooms")["value"]
     assert [room["displayName"] for room in inside] == ["Room Banksia"]

@@ -89,14 +89,15 @@ def posted(body: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 def test_batch_items_are_answered_one_by_one(client: GraphClient) -> None:
-    """Each item has its own status, headers and body; Prefer works inside; urls may lack the slash."""
+    """Each item has its own status, headers and body; Prefer works inside; urls may be absolute or lack the slash."""
     answers = batch(
         client,
         posted(meeting()),
         {"url": f"users/{TOM.id}/events", "headers": {"Prefer": 'outlook.timezone="Tokyo Standard Time"'}},
         {"url": "/users/nobody"},
+        {"url": f"{BASE}/v1.0/users/{TOM.id}/calendar"},
     )
-    assert [answers[name]["status"] for name in "012"] == [201, 200, 404]
+    assert [answers[name]["status"] for name in "0123"] == [201, 200, 404, 200]
     assert answers["0"]["body"]["subject"] == "Portfolio review"
     assert answers["1"]["body"]["value"][0]["start"]["timeZone"] == "Tokyo Standard Time"
     assert answers["1"]["headers"]["Content-Type"].startswith("application/json")
@@ -126,6 +127,7 @@ GET_ONE = {"method": "GET", "url": "/users"}
         [{"id": "1", "method": "POST", "url": "/users/x/events", "body": {}}],
         [{"id": "1", **GET_ONE}, {"id": "2", **GET_ONE}, {"id": "3", **GET_ONE, "dependsOn": ["1", "2"]}],
         [{"id": "1", "url": "/users"}],
+        [{"id": "1", "method": "GET", "url": "https://elsewhere.example/v1.0/users"}],
     ],
 )
 def test_malformed_batches_are_refused_as_a_whole(client: GraphClient, requests: list[dict[str, Any]]) -> None:
@@ -205,9 +207,11 @@ def test_reset_goes_back_to_the_seed(client: GraphClient) -> None:
     sim.add_event(TOM.id, meeting())
     sim.mark_seeded()
     before = sim.dump()
+    sim.set_behaviour(Behaviour().rough())
     busy_day(sim)
     sim.reset()
     assert sim.dump() == before
+    assert sim.behaviour == Behaviour().calm()
     bare = build_graph()
     busy_day(bare)
     bare.reset()

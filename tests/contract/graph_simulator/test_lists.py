@@ -78,6 +78,12 @@ def test_lists_are_ordered_paged_and_counted(five: GraphClient) -> None:
     assert five.send("GET", f"/users/{TOM.id}/events/$count").body == b"5"
 
 
+def test_a_link_behind_the_root_is_followed(five: GraphClient) -> None:
+    """A client that appends a plain-http nextLink to the version root gets that page all the same."""
+    link = five.get(f"/users/{TOM.id}/events?$top=3")["@odata.nextLink"]
+    assert five.get(f"/{link}") == five.get(link)
+
+
 def test_pages_hold_ten_by_default(client: GraphClient) -> None:
     """Without $top a list and a view give ten items a page."""
     for _ in range(11):

@@ -240,6 +240,16 @@ def test_declining_takes_the_copy_away(client: GraphClient) -> None:
     assert client.event(TOM, event["id"])["attendees"][0]["status"]["response"] == "none"
 
 
+def test_a_response_is_sent_unless_refused(client: GraphClient) -> None:
+    """Without sendResponse, or with null, the organizer hears of the answer."""
+    event = client.create(TOM, meeting(ANA.mail))
+    [copy] = client.sim.events_of(ANA.id)
+    assert client.act(ANA, copy["id"], "accept", {"sendResponse": None}).status == 202
+    client.sim.clock.advance(5)
+    assert client.event(TOM, event["id"])["attendees"][0]["status"]["response"] == "accepted"
+    assert client.act(ANA, copy["id"], "accept", {"sendResponse": "yes"}).status == 400
+
+
 def test_a_new_time_can_be_proposed(client: GraphClient) -> None:
     """A proposal reaches the organizer's list in the asked zone; it needs permission and a sent response."""
     proposal = {"start": {"dateTime": "2026-03-12T10:00:00", "timeZone": "UTC"},

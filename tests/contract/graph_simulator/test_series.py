@@ -180,6 +180,10 @@ def test_rooms_answer_series(client: GraphClient) -> None:
     )
     client.sim.clock.advance(10)
     assert client.event(TOM, clash["id"])["attendees"][0]["status"]["response"] == "declined"
+    second = client.create(TOM, weekly(attendees=[attendee(BANKSIA.email_address, "resource")]))
+    client.sim.clock.advance(10)
+    assert client.event(TOM, second["id"])["attendees"][0]["status"]["response"] == "declined"
+    assert [event["iCalUId"] for event in client.sim.events_of(BANKSIA.id)] == [series["iCalUId"]]
 
 
 def test_deleting_an_occurrence_notifies_about_the_master(client: GraphClient) -> None:
