@@ -11,6 +11,7 @@ import pytest
 from support.graph_firm import ANA, TOM, GraphClient, attendee, build_graph, meeting
 
 from simulators.graph.behaviour import Behaviour
+from simulators.graph.body import plain_text
 
 TAG = "String {6f3d4a52-0c1e-4b7a-9a55-3f1d2c9be401} Name ConcordPairKey"
 EXPAND = f"?$expand=singleValueExtendedProperties($filter=id eq '{TAG}')"
@@ -281,6 +282,28 @@ def test_text_bodies_become_html_and_can_be_read_as_text(client: GraphClient) ->
     )
     assert response.json()["body"] == {"contentType": "text", "content": "1 < 2 & so on\r\nNext"}
     assert 'outlook.body-content-type="text"' in response.headers["preference-applied"]
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ("<p>One</p><p>Two</p>", "One\r\nTwo"),
+        ("<ul><li>A</li><li>B <b>bold</b></li></ul>after", "A\r\nB bold\r\nafter"),
+        ("<style>p{}</style>  a\n  b<br>c&nbsp;&amp;d", "a b\r\nc\xa0&d"),
+        ('<a href="https://x.example/">Join</a> now', "Join<https://x.example/> now"),
+        ('<a href="https://x.example/">https://x.example/</a>', "https://x.example/"),
+    ],
+)
+def test_html_reads_as_lines_of_text(document: str, text: str) -> None:
+    """Blocks and breaks end lines, runs of white space are one space, a link shows its address."""
+    assert plain_text(document) == text
+
+
+@pytest.mark.parametrize("value", [5, ["x"], {"a": 1}])
+def test_extended_properties_are_strings(client: GraphClient, value: Any) -> None:
+    """Another type in a single-value extended property is refused."""
+    body = meeting(singleValueExtendedProperties=[{"id": TAG, "value": value}])
+    assert client.error(client.send("POST", f"/users/{TOM.id}/events", body), 400) == "RequestBodyRead"
 
 
 def test_the_preview_is_cut(client: GraphClient) -> None:
