@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from concord.guard.lane import AgentOptions, Step
+from concord.guard.lane import AgentOptions, Lane, Step
 from concord.guard.outbox import Outgoing
 from concord.guard.partition import OwnedPartition
 from concord.guard.ports import Shared
@@ -138,3 +139,29 @@ async def settle() -> None:
     """Let every task do what it can do now."""
     for _ in range(60):
         await asyncio.sleep(0)
+
+
+class Journal:
+    """A step that notes what it was given, and writes and sends."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    def __call__(self, given: Record, lane: Lane) -> None:
+        """Note, write, send."""
+        self.offsets.append(given.offset)
+        lane.set(given.key or b"", b"%d" % given.offset)
+        lane.send("out", given.key, b"%d" % given.offset)
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    """Play a scenario on a loop of its own."""
+    asyncio.run(asyncio.wait_for(scenario, 20))
+
+
+async def begun(bench: Bench) -> OwnedPartition:
+    """A partition that took over and came to rest."""
+    owned = bench.partition()
+    owned.begin()
+    await settle()
+    return owned
