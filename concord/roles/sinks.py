@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -37,7 +38,8 @@ class Sink:
             return
         if done is not None and revision_of(done.command_id) > command.revision:
             return  # answered long ago: a newer command follows only on the older one's outcome
-        outcome = await self._carry_out(command)
+        # Stamped when the answer is known, not when the work began: removals seen meanwhile are compared with it.
+        outcome = replace(await self._carry_out(command), at=datetime.now(UTC))
         encoded = encode(outcome)
         lane.send(SYNC_OUTCOMES, command.pair_key.encode(), encoded)
         _file(outcome, command, lane)
