@@ -176,23 +176,34 @@ def with_answers_of(content: CalendarEvent, known: CalendarEvent) -> CalendarEve
     return replace(content, attendees=people)
 
 
+def carries_people(content: CalendarEvent) -> bool:
+    """Whether Practifi's attendees may reach Microsoft 365: invitations are asked for (7.18), not private (7.7)."""
+    return content.send_invitations and not is_private(content)
+
+
+def known_to_both(one: CalendarEvent | None, other: CalendarEvent | None) -> frozenset[str]:
+    """The records that two contents both list."""
+    lists = [() if content is None else content.attendees for content in (one, other)]
+    first, second = (frozenset(a.record_id for a in people if a.record_id) for people in lists)
+    return first & second
+
+
 def graph_content(
-    groups: tuple[str, ...], source: CalendarEvent, held: CalendarEvent | None, base: CalendarEvent | None
+    groups: tuple[str, ...], source: CalendarEvent, held: CalendarEvent | None, known: frozenset[str] = frozenset()
 ) -> CalendarEvent:
     """What Microsoft 365 shall hold when these groups of the Practifi content `source` are carried outbound.
 
-    `held` is what it holds now (None: to be created), `base` what Practifi held when both last agreed. People are
-    carried as additions and removals, so that attendees Practifi does not know, rooms among them, stay.
+    `held` is what it holds now (None: to be created), `known` the records that both sides listed when they last
+    agreed. People are carried as additions and removals, so that attendees Practifi does not know, rooms among them,
+    stay.
     """
-    private = is_private(source)
     if held is None:
-        people = () if private or not source.send_invitations else _invitable(source)
+        people = _invitable(source) if carries_people(source) else ()
         return replace(source, attendees=people, organizer=None, owner_id="", sync_status="", external_id="")
     content = take(held, tuple(group for group in groups if group not in (PEOPLE, OWNER)), source)
-    if PEOPLE not in groups or private or not source.send_invitations:
+    if PEOPLE not in groups or not carries_people(source):
         return content
     wanted = {a.record_id: a for a in source.attendees if a.record_id}
-    known = {a.record_id for a in base.attendees} if base is not None and base.send_invitations else set()
     kept = tuple(a for a in held.attendees if not (a.record_id in known and a.record_id not in wanted))
     present = {a.record_id for a in kept if a.record_id} | {a.address.casefold() for a in kept}
     added = tuple(a for a in _invitable(source) if not {a.record_id, a.address.casefold()} & present)

@@ -12,7 +12,7 @@ from schemas.calendar import CalendarEvent, TimeSpan
 from schemas.changes import Item
 from schemas.groups import OWNER, PEOPLE
 from schemas.settings import Settings, UserSetting
-from streams.mapping import DURATION_MAX, is_private, is_truncated, participants
+from streams.mapping import DURATION_MAX, carries_people, is_private, is_truncated, participants
 
 
 def user_of(graph: Item | None, salesforce: Item | None, settings: Settings) -> UserSetting | None:
@@ -95,6 +95,8 @@ def _edit_gate(item: Item, graph: Item | None, agreed: CalendarEvent | None, gro
         return "owner_changed"
     if carried == (PEOPLE,) and item.content.send_invitations == agreed.send_invitations:
         return "attendees_only"
+    if carried == (PEOPLE,) and not carries_people(item.content):
+        return "no_invitations"
     if carried == (PEOPLE,) and is_truncated(graph.content):
         return "truncated"
     return None

@@ -44,6 +44,7 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("attendee_copy", "7.12", "An attendee's copy: the organizer's copy leads."),
     ("not_edited_since", "7.5", "Already in Practifi when outbound sync began: goes out when next edited."),
     ("attendees_only", "7.6", "Only the attendee list changed in Practifi: nothing goes out."),
+    ("no_invitations", "7.18", "Send Invitations is not ticked, or it is private: its attendees stay in Practifi."),
     ("owner_changed", "10.6", "Assigned To changed in Practifi: a new organizer would mean cancel and re-invite."),
     ("past", "7.14", "The event has begun: history never goes to Microsoft 365."),
     ("not_organizer", "7.12", "The organizer's copy is not in an enabled mailbox: Microsoft 365 is not written."),

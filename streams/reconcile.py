@@ -20,11 +20,13 @@ from schemas.state import PairState, SideState, Status
 from streams.mails import predict_mails
 from streams.mapping import (
     STATUS_LABELS,
+    carries_people,
     edited_value,
     graph_content,
     is_edited,
     is_private,
     is_truncated,
+    known_to_both,
     practifi_people,
     practifi_view,
     readable,
@@ -78,14 +80,14 @@ def reconcile(state: PairState, settings: Settings, now: datetime) -> Plan:
 
 
 def _leading(side: SideState, settings: Settings) -> SideState:
-    """When the leading copy's mailbox is not enabled, the first enabled copy leads in its place."""
-    if side.item is None or not side.copies or settings.is_mailbox_enabled(side.item.mailbox):
+    """Among copies in enabled mailboxes the organizer's leads, else the smallest mailbox id; whoever led before."""
+    if side.item is None or not side.copies:
         return side
-    enabled = [copy for copy in side.copies if settings.is_mailbox_enabled(copy.mailbox)]
-    if not enabled:
-        return side
-    rest = tuple(copy for copy in (side.item, *side.copies) if copy.id != enabled[0].id)
-    return replace(side, item=enabled[0], copies=rest, is_echo=False)
+    first, *rest = sorted(
+        (side.item, *side.copies),
+        key=lambda copy: (not settings.is_mailbox_enabled(copy.mailbox), not copy.is_organizer, copy.mailbox, copy.id),
+    )
+    return side if first.id == side.item.id else replace(side, item=first, copies=tuple(rest), is_echo=False)
 
 
 def compare(
@@ -110,6 +112,8 @@ def compare(
         is_reset = group == PEOPLE and value(held, group) != value(sf_base, group)
         if value(view, group) == value(held, group):
             agreed += [group] * (ms_changed or sf_changed or is_reset)
+        elif sf_changed and not settings.direction.is_inbound:
+            outbound.append(group)  # Microsoft's edits never flow back, so they win nothing
         elif is_edited(view, ms_base, group):
             inbound.append(group)
             lost += [group] * sf_changed
@@ -117,7 +121,7 @@ def compare(
             outbound.append(group)
         elif ms_changed or is_reset:
             inbound.append(group)
-    is_whole = settings.conflict_scope is ConflictScope.RECORD and ms_base is not None
+    is_whole = settings.conflict_scope is ConflictScope.RECORD and settings.direction.is_inbound
     if is_whole and outbound and any(is_edited(view, ms_base, group) for group in inbound if ms_base is not None):
         lost += outbound
         inbound += outbound
@@ -165,6 +169,8 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
                 if inbound else ())  # fmt: skip
     plan = _inbound_update(plan, inbound, view, settings, now)
     plan = _outbound_update(plan, outbound, settings, now)
+    if (inbound or outbound) and plan.verdict is Verdict.NOTHING and not _is_under_way(plan.state):
+        plan = replace(plan, reason="in_agreement")  # the edits call for no write after all
     return _with_marks(plan, status, settings, now)
 
 
@@ -246,9 +252,11 @@ def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, no
     held, source = state.graph.item, state.salesforce.item
     assert held is not None
     assert source is not None
-    skipped = (OWNER, PEOPLE) if is_truncated(held.content) else (OWNER,)
+    is_kept = is_truncated(held.content) or not carries_people(source.content)
+    skipped = (OWNER, PEOPLE) if is_kept else (OWNER,)
     carried = tuple(group for group in groups if group not in skipped)
-    content = graph_content(carried, source.content, held.content, state.salesforce.base)
+    known = known_to_both(state.graph.base, state.salesforce.base)
+    content = graph_content(carried, source.content, held.content, known)
     effective = tuple(group for group in carried if _raw(content, group) != _raw(held.content, group))
     already = tuple(group for group in carried if group not in effective)
     if already:  # Microsoft 365 would not change: nothing to write, nothing left to carry
@@ -286,7 +294,7 @@ def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
         return _with_marks(Plan(state, Verdict.NOTHING, blocked), Status.NOT_SYNCED, settings, now)
     user = settings.user_of_record(item.content.owner_id)
     assert user is not None, "the gate lets only enabled users pass"
-    content = graph_content(CONTENT, item.content, None, None)
+    content = graph_content(CONTENT, item.content, None)
     plan = Plan(state, Verdict.NOTHING, "created_in_practifi")
     plan = _send(
         plan, Side.GRAPH, Action.CREATE, now, fields=ALL, content=content, source=item.content,
@@ -300,6 +308,7 @@ def _gone_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
     base = state.graph.base
     view = practifi_view(item, settings)
     was_edited = base is not None and any(is_edited(view, base, group) for group in INBOUND)
+    was_edited = was_edited and settings.direction.is_inbound
     if was_edited and deletion_gate(False, item, settings, now) is None:
         gone = state.salesforce
         fresh = SideState(generation=gone.generation + 1, gone=gone.gone)
@@ -335,7 +344,7 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
     if code and not plan.commands:
         status = Status.ERROR
         plan = replace(plan, verdict=Verdict.ERROR, reason=code)
-    is_under_way = state.graph.pending is not None or state.salesforce.pending is not None
+    is_under_way = _is_under_way(state)
     state = replace(state, status=Status.PENDING if is_under_way else status, reason=plan.reason)
     plan = replace(plan, state=state)
     held, graph = state.salesforce.item, state.graph.item
@@ -354,6 +363,10 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
     if graph is not None and may_tag and _is_tag_wrong(state.pair_key, graph):
         plan = _send(plan, Side.GRAPH, Action.UPDATE, now, fields=(MARKS,), held=graph, content=graph.content)
     return plan
+
+
+def _is_under_way(state: PairState) -> bool:
+    return state.graph.pending is not None or state.salesforce.pending is not None
 
 
 def _is_enabled(held: Item, graph: Item | None, settings: Settings) -> bool:

@@ -288,6 +288,7 @@ def outbound(content: CalendarEvent | None = None, **call: Any) -> str | None:
     return outbound_gate(**(usual | call))
 
 
+BEFORE_GROUPS = {"user_disabled", "direction", "not_edited_since"}
 FLAGGED = {"send_invitations": True}
 CROWD = tuple(replace(STRANGER, address=f"{n}@x.example") for n in range(51))
 OUTBOUND_FACTORS = {
@@ -313,7 +314,8 @@ OUTBOUND_FACTORS = {
         Level("people and content", None, call={"groups": (PEOPLE, BODY)}),
         Level("people", "attendees_only", call={"groups": (PEOPLE,)}),
         Level("people and owner", "attendees_only", call={"groups": (PEOPLE, OWNER)}),
-        Level("invitations ticked", None, call={"groups": (PEOPLE,)}, content=FLAGGED),
+        Level("ticked", None, call={"groups": (PEOPLE,)}, content=FLAGGED),
+        Level("unticked", "no_invitations", call={"groups": (PEOPLE,), "was_ticked": True}),
         Level("owner", "owner_changed", call={"groups": (OWNER,)}),
     ),
     "start": (
@@ -336,13 +338,15 @@ def test_outbound_order_is_the_documented_one() -> None:
     count = 0
     for name, expected, levels in multiplied(OUTBOUND_FACTORS):
         call = merged(levels, "call")
-        agreed = meeting(span=call.pop("before", span()))
+        agreed = meeting(span=call.pop("before", span()), send_invitations=call.pop("was_ticked", False))
         sensitivity = Sensitivity.PRIVATE if call.pop("private_there", False) else Sensitivity.NORMAL
         graph = graph_item(replace(agreed, sensitivity=sensitivity), is_organizer=call.pop("is_organizer", True))
         settings = firm_settings(**merged(levels, "settings"))
         if "user=disabled" in name or "user=unknown" in name:
             settings = replace(settings, users=levels[0].settings["users"])
         content = meeting(**merged(levels, "content"))
+        if "groups=ticked" in name and content.sensitivity is Sensitivity.PRIVATE and expected not in BEFORE_GROUPS:
+            expected = "no_invitations"  # a private event's attendees stay where they are, ticked or not
         usual = {"groups": (SUBJECT,)} | call
         assert outbound(content, graph=graph, agreed=agreed, settings=settings, **usual) == expected, name
         count += 1
