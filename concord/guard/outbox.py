@@ -71,6 +71,7 @@ class Outbox:
         self._is_empty = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._on_the_wire = 0
+        self._tracked: set[str] = set()
 
     @property
     def unanswered(self) -> int:
@@ -144,6 +145,7 @@ class Outbox:
 
     async def _hand_over(self, outgoing: Outgoing) -> None:
         """Put a record into the producer's batch; waits while that is full, however long the broker is away."""
+        self._track(outgoing.topic)
         tries = 0
         while True:
             try:
@@ -166,6 +168,13 @@ class Outbox:
                 break
         self._on_the_wire += 1
         sent.add_done_callback(lambda future: self._answered(future, outgoing))
+
+    def _track(self, topic: str) -> None:
+        """Have the client ask for a topic at each refresh of what it knows. It may know the topic already without ever
+        having asked for it, from an answer that named all; the next refresh would forget it, and its records expire."""
+        if topic not in self._tracked:
+            self._tracked.add(topic)
+            self._producer.client.add_topic(topic)
 
     def _answered(self, sent: asyncio.Future[Any], outgoing: Outgoing) -> None:
         self._on_the_wire -= 1

@@ -31,7 +31,13 @@ class ScriptedProducer:
         self.taken: list[tuple[str, bytes | None]] = []
         self.answers: list[asyncio.Future[Any]] = []
         self.is_stopped = False
+        self.client = self
+        self.asked_for: list[str] = []
         ScriptedProducer.made = self
+
+    def add_topic(self, topic: str) -> None:
+        """Ask for a topic at each refresh."""
+        self.asked_for.append(topic)
 
     async def start(self) -> None:
         """Connect."""
