@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from concord.cli_output import ago, err, out, plural, print_json, print_table, say
+from concord.cli_output import ago, err, plural, print_json, print_table, say
 from concord.config import load_config
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ PANEL: Final = "Look"
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 # Reasons and pairs listed before the rest is only counted.
 LISTED: Final = 10
+# A wake-up younger than this, in seconds, counts as being dealt with.
+FRESH_S: Final = 5.0
 
 topics = typer.Typer(help="The Kafka topics that everything stands on.", no_args_is_help=True)
 
@@ -209,14 +211,12 @@ def _seconds(moment: datetime, now: datetime) -> float:
 
 
 def _standing_json(row: Standing, now: datetime) -> dict[str, Any]:
+    from concord.standing import told
     from schemas.state import Status
-    from streams.reasons import reason
 
-    def told(counted: dict[str, int]) -> list[dict[str, Any]]:
+    def listed(counted: dict[str, int]) -> list[dict[str, Any]]:
         ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
-        return [
-            {"reason": code, "rule": reason(code).rule, "text": reason(code).text, "pairs": n} for code, n in ordered
-        ]
+        return [{"reason": code, "rule": told(code).rule, "text": told(code).text, "pairs": n} for code, n in ordered]
 
     return {
         "address": row.address,
@@ -225,8 +225,8 @@ def _standing_json(row: Standing, now: datetime) -> dict[str, Any]:
         "enabled": row.is_enabled,
         "in_scope": row.in_scope,
         **{status.value: row.statuses[status] for status in Status},
-        "not_synced_reasons": told(row.reasons),
-        "error_reasons": told(row.errors),
+        "not_synced_reasons": listed(row.reasons),
+        "error_reasons": listed(row.errors),
         "freshness_s": None if row.observed_at is None else round(_seconds(row.observed_at, now), 3),
         "oldest_pending_s": None if row.oldest_pending is None else round(_seconds(row.oldest_pending, now), 3),
     }
@@ -234,7 +234,7 @@ def _standing_json(row: Standing, now: datetime) -> dict[str, Any]:
 
 def _print_reasons(title: str, counted: list[tuple[str, dict[str, int]]]) -> None:
     """The reasons, most frequent first, each with the users it concerns."""
-    from streams.reasons import reason
+    from concord.standing import told
 
     by_reason: dict[str, list[tuple[int, str]]] = {}
     for address, reasons in counted:
@@ -246,15 +246,21 @@ def _print_reasons(title: str, counted: list[tuple[str, dict[str, int]]]) -> Non
     ordered = sorted(by_reason.items(), key=lambda row: (-sum(count for count, _ in row[1]), row[0]))
     for code, users in ordered[:LISTED]:
         who = ", ".join(f"{address} {count}" for count, address in sorted(users, key=lambda row: (-row[0], row[1])))
-        say(f"{sum(count for count, _ in users):>4}  {reason(code).text}  [{who}]", indent=2)
+        say(f"{sum(count for count, _ in users):>4}  {told(code).text}  [{who}]", indent=2)
     if len(ordered) > LISTED:
         say(f"and {plural(len(ordered) - LISTED, 'reason')} more (--json lists all)", indent=2)
 
 
 def lag_line(rows: list[Lag]) -> str:
-    """All lag in one sentence."""
+    """All lag in one sentence. A wake-up that was written a moment ago is no lag: a timer writes them without end."""
+    from concord.settling import ENDLESS
+
     groups = {row.group for row in rows if row.group}
-    behind = [row for row in rows if row.records_behind]
+    behind = [
+        row
+        for row in rows
+        if row.records_behind and not (row.topic in ENDLESS and (row.seconds_behind or 0.0) < FRESH_S)
+    ]
     if not behind:
         if not groups:
             return "Lag: no worker has read from this broker yet."
@@ -327,4 +333,4 @@ def sources(as_json: AsJson = False) -> None:
         ],
     )
     if not rows:
-        out.print("Nothing is known yet: the directory has not been read. Start `concord source graph`.")
+        say("Nothing is known yet: the directory has not been read. Start `concord source graph`.")

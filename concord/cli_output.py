@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 # Width of what is piped or written to a file, in columns: nothing is folded for the sake of a screen.
-WIDE: Final = 200
+WIDE: Final = 500
 # Shown instead of a character that would steer the terminal or turn the direction of a line.
 STRANGE: Final = "\N{REPLACEMENT CHARACTER}"
 _BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -40,18 +40,28 @@ def safe(text: str, *, one_line: bool = True) -> str:
     )
 
 
-def say(text: str, *, indent: int = 0, style: str = "") -> None:
-    """One line or sentence on standard output, folded only to a terminal's width."""
+def say(text: str, *, indent: int = 0, style: str = "", whole: bool = False) -> None:
+    """One line or sentence on standard output, folded only to a terminal's width; `whole`: not even there, so that it
+    can be copied."""
     line = Text(safe(text), style=style)
-    if out.is_terminal and indent:
+    if out.is_terminal and indent and not whole:
         out.print(Padding(line, (0, 0, 0, indent)))
     else:
-        out.print(Text(" " * indent).append_text(line), soft_wrap=not out.is_terminal)
+        out.print(Text(" " * indent).append_text(line), soft_wrap=whole or not out.is_terminal)
 
 
 def complain(text: str) -> None:
     """One sentence on standard error."""
     err.print(Text(safe(text)), soft_wrap=True)
+
+
+def complain_of_all(problems: Sequence[str], fix: str = "") -> None:
+    """Several problems on standard error, one a line, then what can be done."""
+    complain("Not possible:")
+    for problem in problems:
+        complain(f"  - {problem}")
+    if fix:
+        complain(fix)
 
 
 def print_json(value: Any) -> None:

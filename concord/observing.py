@@ -61,6 +61,7 @@ def configure_logs(level: str = "INFO", *, is_terminal: bool | None = None) -> N
     handler.addFilter(_is_heard)
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    logging.getLogger("kafka").propagate = True
     root.setLevel(level)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

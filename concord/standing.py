@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
 from concord.changing import current_settings, known_users, read_directory
 from concord.lag import Lag, read_lag
@@ -13,12 +16,17 @@ from schemas.changes import Wakeup
 from schemas.codec import decode
 from schemas.errors import UnreadableRecord
 from schemas.settings import Settings
+from schemas.state import PairState, Status
 from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS, SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
+from streams.reasons import Reason, reason
+from streams.reconcile import reconcile
 
 # How far back the last change and wake-up of a source are looked for, in records per partition.
-LOOK_BACK = 5_000
+LOOK_BACK: Final = 5_000
 # Wake-ups under a key that begins so are for the directory, not for a mailbox or object.
-INNER = "!"
+INNER: Final = "!"
+# Why a pair is still not synced that the present settings would let pass.
+WHEN_CHANGED: Final = Reason("when_changed", "2a", "Allowed by the present settings: synced when it next changes.")
 
 
 @dataclass(frozen=True)
@@ -37,8 +45,24 @@ def read_standing(broker: str) -> FirmStanding:
     settings = current_settings(broker)
     with JournalFold(broker) as fold:
         fold.advance()
-        rows = overview(fold.pairs, settings, fold.observed)
+        rows = overview(
+            fold.pairs, settings, fold.observed, partial(present_reason, settings=settings, now=datetime.now(UTC))
+        )
         return FirmStanding(rows, total(rows), settings, read_lag(broker), fold.unreadable)
+
+
+def present_reason(state: PairState, settings: Settings, now: datetime) -> str:
+    """Why a pair is not synced, under the present settings and time: a change of settings decides nothing by itself,
+    so the reason on record may be one that no longer holds."""
+    if state.status is not Status.NOT_SYNCED:
+        return state.reason
+    plan = reconcile(state, settings, now)
+    return WHEN_CHANGED.code if plan.commands else plan.reason
+
+
+def told(code: str) -> Reason:
+    """A reason code in words; also those that only stand in an overview."""
+    return WHEN_CHANGED if code == WHEN_CHANGED.code else reason(code)
 
 
 @dataclass(frozen=True)

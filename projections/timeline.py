@@ -1,59 +1,109 @@
 """The story of one pair: what was seen, what was decided and why, what was written, what became of it. Pure.
 
-A join of the journal (in its own order) with the decisions, commands and outcomes that name its entries.
+A join of the journal (in its own order) with the decisions and commands that name its entries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
-from schemas.calendar import CalendarEvent
-from schemas.changes import Item, Side
-from schemas.commands import Command, Decision, Outcome
+from projections.wording import HIDDEN, PRIVATE_GROUPS, words
+from schemas.calendar import CalendarEvent, Sensitivity
+from schemas.changes import WRITE, Item, Side
+from schemas.commands import Command, Decision, FieldChange, Outcome, Result
 from schemas.groups import ALL, MEMBERS
 from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
+
+# An entry with where it stands: (partition, offset, entry).
+Placed = tuple[int, int, JournalEntry]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field group of an item against what that side held before, in words."""
+
+    group: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command that followed: which write, and where. `fields` are field groups."""
+
+    command_id: str
+    side: Side
+    action: str
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Moment:
-    """One journal entry of a pair with all that followed from it. `edited` names the groups that differ from what
-    was last seen on that side."""
+    """One journal entry of a pair with all that followed from it.
+
+    `holds` is what a newly seen item held, `differences` what had changed on that side since it was last seen: in
+    words, and without text where the pair is private, as are `outcome` and `decision`. `took_s` is how many seconds
+    after its decision the command that this entry tells of was dealt with.
+    """
 
     at: datetime
     partition: int
     offset: int
-    entry: JournalEntry
-    edited: tuple[str, ...]
-    decision: Decision | None
-    commands: tuple[Command, ...]
+    headline: str
+    side: Side | None = None
+    item_id: str = ""
+    mailbox: str = ""
+    origin: str = ""
+    holds: tuple[tuple[str, str], ...] = ()
+    differences: tuple[Difference, ...] = ()
+    outcome: Outcome | None = None
+    took_s: float | None = None
+    decision: Decision | None = None
+    sent: tuple[Sent, ...] = ()
+
+
+# What is told of an item that is seen for the first time.
+INTRODUCED: Final = ("subject", "time", "location", "show_as", "privacy", "reminder", "people", "owner")
 
 
 def timeline(
-    entries: Iterable[tuple[int, int, JournalEntry]], decisions: Iterable[Decision], commands: Iterable[Command]
+    entries: Iterable[Placed], decisions: Iterable[Decision], commands: Iterable[Command], *, show_private: bool = False
 ) -> list[Moment]:
-    """The pair's moments in journal order. Repeats of one entry, decision or command are told once."""
-    decided = {(d.partition, d.offset): d for d in decisions}
+    """The pair's moments in journal order. Repeats of one input are told once.
+
+    Unless `show_private`, a pair that was ever private is told without its text and people.
+    """
+    placed = sorted(entries, key=lambda row: (row[0], row[1]))
+    hide = not show_private and was_private(entry for _, _, entry in placed)
+    decided = {(decision.partition, decision.offset): decision for decision in decisions}
     by_id = {command.command_id: command for command in commands}
-    last: dict[tuple[Side, str], CalendarEvent] = {}
+    held: dict[tuple[Side, str], CalendarEvent] = {}
     told: set[tuple[str, int]] = set()
     moments = []
-    for partition, offset, entry in sorted(entries, key=lambda row: (row[0], row[1])):
+    for partition, offset, entry in placed:
         source = (entry.source.lane, entry.source.offset)
         if source in told:
             continue
         told.add(source)
+        moment = _moment(partition, offset, entry, held, hide)
+        if moment.outcome is not None and moment.outcome.command_id in by_id:
+            took = moment.outcome.at - by_id[moment.outcome.command_id].decided_at
+            moment = replace(moment, took_s=max(0.0, round(took.total_seconds(), 3)))
         decision = decided.get((partition, offset))
-        sent = tuple(by_id[name] for name in decision.commands if name in by_id) if decision is not None else ()
-        item = item_of(entry)
-        edited: tuple[str, ...] = ()
-        if item is not None:
-            key = (item.side, item.id)
-            edited = _edited(last.get(key), item.content)
-            last[key] = item.content
-        moments.append(Moment(entry.observed_at, partition, offset, entry, edited, decision, sent))
+        if decision is not None:
+            sent = tuple(_sent(by_id[name]) for name in decision.commands if name in by_id)
+            moment = replace(moment, decision=_shown(decision, hide), sent=sent)
+        moments.append(moment)
     return moments
+
+
+def was_private(entries: Iterable[JournalEntry]) -> bool:
+    """Whether anybody ever marked the event private (personal and confidential count)."""
+    items = (item_of(entry) for entry in entries)
+    return any(item is not None and item.content.sensitivity is not Sensitivity.NORMAL for item in items)
 
 
 def item_of(entry: JournalEntry) -> Item | None:
@@ -67,27 +117,89 @@ def item_of(entry: JournalEntry) -> Item | None:
             return None
 
 
-def _edited(before: CalendarEvent | None, after: CalendarEvent) -> tuple[str, ...]:
-    if before is None:
-        return ()
+def _moment(
+    partition: int, offset: int, entry: JournalEntry, held: dict[tuple[Side, str], CalendarEvent], hide: bool
+) -> Moment:
+    item = item_of(entry)
+    before = held.get((item.side, item.id)) if item is not None else None
+    if item is not None:
+        held[item.side, item.id] = item.content
+    moment = Moment(entry.observed_at, partition, offset, "")
+    match entry.what:
+        case Seen(side, item_id, mailbox, _, origin, cause):
+            moment = replace(moment, side=side, item_id=item_id, mailbox=mailbox, origin=origin)
+            if item is None:
+                return replace(moment, headline=f"Deletion confirmed in {service(side)}")
+            if cause == WRITE:
+                return replace(moment, headline=f"Our own write to {service(side)} noted")
+            if before is None:
+                return replace(
+                    moment, headline=f"First seen in {service(side)}", holds=_introduction(item.content, hide)
+                )
+            differences = _differences(before, item.content, hide)
+            what = "Changed in" if differences else "Seen again, unchanged, in"
+            return replace(moment, headline=f"{what} {service(side)}", differences=differences)
+        case OutcomeKnown(outcome):
+            differences = _differences(before, item.content, hide) if item is not None and before is not None else ()
+            outcome = replace(outcome, item=None)  # told by its differences, which hide what is private
+            if hide:
+                message, warning = (HIDDEN if text else "" for text in (outcome.message, outcome.warning))
+                outcome = replace(outcome, message=message, warning=warning)
+            item_id, mailbox = (item.id, item.mailbox) if item is not None else ("", "")
+            return replace(
+                moment, headline=_answer(outcome), side=outcome.side, item_id=item_id, mailbox=mailbox,
+                differences=differences, outcome=outcome,
+            )  # fmt: skip
+        case OperatorActed(verb, by):
+            return replace(moment, headline=f"{by} asked for {verb}")
+        case _:
+            return replace(moment, headline="Settings changed")
+
+
+def _answer(outcome: Outcome) -> str:
+    where = service(outcome.side)
+    match outcome.result:
+        case Result.APPLIED:
+            return f"{where} confirmed the {outcome.action}"
+        case Result.STALE:
+            return f"{where} was not written: the event changed there meanwhile"
+        case Result.GONE:
+            return f"{where} was not written: the event does not exist there any more"
+        case Result.REFUSED:
+            return f"{where} refused the {outcome.action}"
+
+
+def _introduction(content: CalendarEvent, hide: bool) -> tuple[tuple[str, str], ...]:
+    return tuple((group, _hidden(group, words(content, group), hide)) for group in INTRODUCED)
+
+
+def _differences(before: CalendarEvent, after: CalendarEvent, hide: bool) -> tuple[Difference, ...]:
     return tuple(
-        group for group in ALL if any(getattr(before, name) != getattr(after, name) for name in MEMBERS[group])
+        Difference(group, _hidden(group, words(before, group), hide), _hidden(group, words(after, group), hide))
+        for group in ALL
+        if any(getattr(before, name) != getattr(after, name) for name in MEMBERS[group])
     )
 
 
-def headline(entry: JournalEntry) -> str:
-    """What an entry is, in words."""
-    match entry.what:
-        case Seen(side, item=None):
-            return f"deletion seen in {service(side)}"
-        case Seen(side):
-            return f"seen in {service(side)}"
-        case OutcomeKnown(outcome):
-            return f"{service(outcome.side)} answered: {outcome.action} {outcome.result}"
-        case OperatorActed(verb, by):
-            return f"{by} asked for {verb}"
-        case _:
-            return "settings changed"
+def _hidden(group: str, text: str, hide: bool) -> str:
+    return HIDDEN if hide and group in PRIVATE_GROUPS else text
+
+
+def _shown(decision: Decision, hide: bool) -> Decision:
+    """The decision as it may be shown."""
+    if not hide:
+        return decision
+    mails = tuple(replace(mail, address=HIDDEN) for mail in decision.mails)
+    changes, lost = (tuple(_shown_change(c) for c in rows) for rows in (decision.changes, decision.lost))
+    return replace(decision, changes=changes, lost=lost, mails=mails)
+
+
+def _shown_change(change: FieldChange) -> FieldChange:
+    return replace(change, before=HIDDEN, after=HIDDEN) if change.field in PRIVATE_GROUPS else change
+
+
+def _sent(command: Command) -> Sent:
+    return Sent(command.command_id, command.side, command.action, command.fields)
 
 
 def service(side: Side) -> str:
