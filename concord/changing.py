@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from concord.connecting import producer_of
 from concord.reading import read_settings, read_topics
-from projections.directory import Directory
+from projections.directory import Directory, normal
 from schemas.codec import decode, encode
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
 from schemas.errors import ConcordError, ConfigError
@@ -16,13 +17,23 @@ from schemas.journal import OperatorActed, OperatorAction, OperatorVerb
 from schemas.settings import Settings, UserSetting, change_settings, change_users
 from schemas.topics import DIRECTORY_CHANGES, FIRM_KEY, OPERATOR_ACTIONS, SETTINGS_CHANGES
 
+# How often a change is made anew on top of somebody else's that came first, before giving up.
+ATTEMPTS: Final = 8
+# Longest wait for the broker to take a record, in seconds.
+SEND_S: Final = 30.0
+
+_SIDES: Final = {
+    "graph": "Microsoft 365 (`concord source graph`)",
+    "salesforce": "Salesforce (`concord source salesforce`)",
+}
+
 
 def append(broker: str, topic: str, rows: list[tuple[str, Any]]) -> None:
     """Append (key, record) rows and wait until the broker has them. Raises ConcordError."""
     with producer_of(broker) as producer:
         sent = [producer.send(topic, key=row.encode(), value=encode(record)) for row, record in rows]
         for future in sent:
-            future.get(timeout=30)
+            future.get(timeout=SEND_S)
 
 
 def current_settings(broker: str) -> Settings:
@@ -32,21 +43,31 @@ def current_settings(broker: str) -> Settings:
 
 
 def _append_settings(broker: str, make: Callable[[Settings], Settings]) -> Settings:
-    """Append the next document. Raises ConcordError when somebody else's came first: nothing of theirs is lost."""
-    wanted = make(current_settings(broker))
-    append(broker, SETTINGS_CHANGES, [(FIRM_KEY, wanted)])
-    taken = next((d for d in read_settings(broker) if d.number == wanted.number), None)
-    if taken != wanted:
-        by = taken.changed_by if taken is not None else "nobody"
-        raise ConcordError(
-            f"{by} saved settings number {wanted.number} at the same moment; yours did not take effect.",
-            "Look at `concord settings show` and set yours again.",
-        )
-    return wanted
+    """Append the next document, made anew when somebody else's came first, so that both changes stand.
+
+    Nothing is written when there is nothing to change. Raises ConcordError when others keep coming first.
+    """
+    for _ in range(ATTEMPTS):
+        current = current_settings(broker)
+        wanted = make(current)
+        if _content(wanted) == _content(current):
+            return current
+        append(broker, SETTINGS_CHANGES, [(FIRM_KEY, wanted)])
+        if any(document == wanted for document in read_settings(broker)):
+            return wanted
+    raise ConcordError(
+        f"Others changed the settings at the same moment, {ATTEMPTS} times in a row; yours did not take effect.",
+        "Set them again.",
+    )
+
+
+def _content(document: Settings) -> Settings:
+    """The document without its number, time and author."""
+    return replace(document, number=0, changed_at=Settings.changed_at, changed_by="")
 
 
 def set_settings(broker: str, updates: dict[str, str], *, by: str) -> Settings:
-    """Change settings, all or nothing. Raises ConfigError that lists every problem."""
+    """Change settings, all or nothing; the settings then in force. Raises ConfigError that lists every problem."""
     return _append_settings(broker, lambda current: change_settings(current, updates, by=by, now=datetime.now(UTC)))
 
 
@@ -63,46 +84,81 @@ def read_directory(broker: str) -> Directory:
 
 
 def known_users(directory: Directory, settings: Settings) -> list[UserSetting]:
-    """Every mailbox with its Salesforce user, enabled or not, by address."""
+    """Everyone with a mailbox, and everyone the settings name, by address.
+
+    The Salesforce user is the one with the mailbox's address or one of its aliases. One that was settled before stays.
+    """
     users = {user.mailbox: user for user in settings.users}
     for mailbox in directory.of_kind(EntryKind.MAILBOX):
-        match = directory.record_for(mailbox.address)
-        is_user = match is not None and match.address_class is AddressClass.USER
-        found = UserSetting(mailbox.id, mailbox.address, match.id if match and is_user else "", mailbox.name)
-        held = users.get(mailbox.id)
-        if held is None or (not held.salesforce_id and found.salesforce_id):
-            users[mailbox.id] = found
-    return sorted(users.values(), key=lambda user: user.address)
+        held = users.get(mailbox.id) or UserSetting(mailbox.id, mailbox.address, "", mailbox.name)
+        users[mailbox.id] = replace(
+            held,
+            address=mailbox.address or held.address,
+            name=mailbox.name or held.name,
+            salesforce_id=held.salesforce_id or _salesforce_user(directory, mailbox),
+        )
+    return sorted(users.values(), key=lambda user: (user.address, user.mailbox))
+
+
+def _salesforce_user(directory: Directory, mailbox: DirectoryEntry) -> str:
+    matches = (directory.record_for(address) for address in (mailbox.address, *mailbox.aliases) if address)
+    return next((match.id for match in matches if match and match.address_class is AddressClass.USER), "")
 
 
 def switch_users(broker: str, names: list[str], *, enable: bool, every: bool = False, by: str) -> Settings:
-    """Enable or disable users by address or mailbox id; `every` means all that have both sides.
+    """Enable or disable users by address, alias, mailbox id or Salesforce user id; the settings then in force.
 
-    Raises ConfigError that lists every unknown name. Disabling deletes nothing.
+    `every` means all that have both sides. Raises ConfigError that lists every problem. Disabling deletes nothing.
     """
     directory = read_directory(broker)
 
     def make(current: Settings) -> Settings:
         users = known_users(directory, current)
-        by_name = {name.casefold(): user for user in users for name in (user.address, user.mailbox)}
-        unknown = [name for name in names if name.casefold() not in by_name]
-        if unknown:
-            raise ConfigError(
-                [f"{name}: no such user" for name in unknown], "Known users: `concord users list`. Nothing was changed."
-            )
-        chosen = [by_name[name.casefold()] for name in names]
+        chosen, problems = _chosen(names, users, directory)
         if every:
-            chosen = [user for user in users if user.salesforce_id]
-        changed = [UserSetting(u.mailbox, u.address, u.salesforce_id, u.name, enable, u.outbound_since) for u in chosen]
-        if not changed:
-            raise ConfigError(["no user to change"], "Known users: `concord users list`.")
-        return change_users(current, changed, by=by, now=datetime.now(UTC))
+            chosen = [user for user in users if user.salesforce_id or not enable]
+        if not chosen and not problems:
+            problems = ["no user to change"]
+        # One that would be disabled and is not on record needs no record to stay so.
+        kept = [user for user in chosen if enable or current.user_of_mailbox(user.mailbox) is not None]
+        try:
+            wanted = change_users(
+                current, [replace(user, is_enabled=enable) for user in kept], by=by, now=datetime.now(UTC)
+            )
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            raise ConfigError(problems, _advice(directory))
+        return wanted
 
     return _append_settings(broker, make)
 
 
+def _chosen(names: list[str], users: list[UserSetting], directory: Directory) -> tuple[list[UserSetting], list[str]]:
+    """The users that these names mean, and one problem for each name that means nobody."""
+    by_name = {
+        normal(name): user for user in users for name in (user.salesforce_id, user.mailbox, user.address) if name
+    }
+    by_mailbox = {user.mailbox: user for user in users}
+    chosen, problems = [], []
+    for name in names:
+        user = by_name.get(normal(name)) or by_mailbox.get(directory.mailbox_for(name))
+        if user is None:
+            problems.append(f"{name}: no such user")
+        elif user not in chosen:
+            chosen.append(user)
+    return chosen, problems
+
+
+def _advice(directory: Directory) -> str:
+    missing = [text for side, text in _SIDES.items() if side not in directory.complete_sides]
+    if missing:
+        return f"Nothing was changed. The directory of {' and '.join(missing)} has not been read yet."
+    return "Nothing was changed. `concord users list` shows who is known."
+
+
 def retry_pairs(broker: str, pair_keys: list[str], *, by: str) -> None:
-    """Ask for another try of these pairs: a journal fact, safe to repeat."""
+    """Ask for another try of these pairs: a journal fact, safe to repeat. Raises ConcordError."""
     now = datetime.now(UTC)
     actions = [(key, OperatorAction(key, now, OperatorActed(OperatorVerb.RETRY, by))) for key in pair_keys]
     append(broker, OPERATOR_ACTIONS, actions)

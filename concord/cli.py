@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from concord import cli_admin, cli_look
-from concord.cli_output import err
+from concord import cli_admin, cli_explain, cli_look
+from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
-from schemas.errors import ConcordError
+from schemas.errors import ConcordError, ConfigError
+
+ABOUT: Final = """Keeps Microsoft 365 calendars and Practifi (Salesforce) events in agreement, over Kafka.
+
+[bold]To try it[/bold] nothing is needed: [bold]concord demo[/bold] plays a day of a small firm and compares both sides
+at the end; [bold]concord dev[/bold] keeps everything running against stand-ins for both services.
+
+[bold]To run it[/bold], set the CONCORD_* variables (docs/reference/configuration.md), create the topics
+([bold]concord topics create[/bold]), run each of [bold]source graph[/bold], [bold]source salesforce[/bold],
+[bold]reconcile[/bold], [bold]sink graph[/bold] and [bold]sink salesforce[/bold] as a process, then let users take part
+([bold]concord users enable[/bold]) and choose what is synced ([bold]concord settings set[/bold]).
+
+[bold]To see how it stands[/bold], ask for the firm ([bold]concord status[/bold]), one event
+([bold]concord explain[/bold]) or the workers ([bold]concord lag[/bold]). What looks takes --json.
+
+Exit codes: 0 done; 1 something is wrong or not yet in agreement, and one sentence on standard error says what; 2 the
+command was not understood.
+"""
 
 app = typer.Typer(
     name="concord",
-    help="""Keeps Microsoft 365 calendars and Practifi (Salesforce) events in agreement, over Kafka.
-
-    Configuration comes from CONCORD_* variables (docs/reference/configuration.md); the firm's own settings live on a
-    topic and are changed with [bold]concord settings[/bold] and [bold]concord users[/bold].
-
-    Exit codes: 0 done; 1 something is wrong or not yet in agreement (the message says what); 2 wrong usage.
-    """,
+    help="\n\n".join(" ".join(paragraph.split()) for paragraph in ABOUT.split("\n\n")),
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -36,8 +50,9 @@ source = typer.Typer(help="Read one service's changes onto the log.", no_args_is
 sink = typer.Typer(help="Write decided changes to one service.", no_args_is_help=True)
 app.add_typer(source, name="source", rich_help_panel=RUN)
 app.add_typer(sink, name="sink", rich_help_panel=RUN)
-cli_admin.register(app)
 cli_look.register(app)
+cli_explain.register(app)
+cli_admin.register(app)
 
 Worker = Annotated[str, typer.Option(help="Name of this worker within its role; each has its own data folder.")]
 IcsFiles = Annotated[list[Path] | None, typer.Option("--ics", help="iCalendar file to put into a mailbox; repeatable.")]
@@ -157,19 +172,51 @@ def demo(
     raise typer.Exit(run_demo(ics=tuple(ics or ()), keep=keep))
 
 
+def _reflow(application: typer.Typer) -> None:
+    """Let help texts be folded to the reader's width: each paragraph of a docstring becomes one line."""
+    for command in application.registered_commands:
+        command.help = _one_line_a_paragraph(inspect.getdoc(command.callback) or "")
+    for group in application.registered_groups:
+        if group.typer_instance is not None:
+            _reflow(group.typer_instance)
+
+
+def _one_line_a_paragraph(text: str) -> str:
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+_reflow(app)
+
+
 def main() -> None:
     """The entry point: an expected error is one sentence on standard error and exit code 1."""
+    quieten_kafka()
     try:
-        app()
-    except ConcordError as error:
-        problems = getattr(error, "problems", None)
-        if problems and len(problems) > 1:
-            err.print("[bold]Not possible:[/bold]")
-            for problem in problems:
-                err.print(f"  - {problem}", markup=False, highlight=False)
-            err.print(error.fix, markup=False, highlight=False)
+        app(prog_name="concord")
+    except ConfigError as error:
+        if len(error.problems) > 1:
+            complain_of_all(error.problems, error.fix)
         else:
-            err.print(str(error), markup=False, highlight=False)
+            complain(str(error))
+        sys.exit(1)
+    except ConcordError as error:
+        complain(str(error))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001  # its text may hold what is in records: name and place only
+        from concord.observing import stack_places
+
+        places = stack_places(error).split(" > ")
+        complain(f"This is a fault in Concord, not in what you asked: {type(error).__name__} at {places[-1]}.")
+        sys.exit(1)
+
+
+def quieten_kafka() -> None:
+    """Keep kafka-python's own complaints off the terminal: what a person needs to know is said in one sentence.
+
+    Roles set up their own logs later.
+    """
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
+    logging.getLogger("kafka").propagate = False
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"kafka\.")

@@ -1,0 +1,132 @@
+"""Writes the reference pages from what the program itself says: `python -m concord.cli_reference`.
+
+A test compares docs/reference/cli.md and docs/reference/configuration.md with what this module writes.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from concord.config import NEEDS, PREFIX, Config
+
+MADE: Final = "This page is written by `python -m concord.cli_reference`; change the texts in the code."
+FOLDER: Final = Path("docs") / "reference"
+
+# What each group of NEEDS is called on the configuration page.
+_NEEDED_BY: Final = {
+    "broker": "everything",
+    "graph": "`source graph`, `sink graph`",
+    "salesforce": "`source salesforce`, `sink salesforce`",
+}
+
+
+def command_page() -> str:
+    """The command line as Markdown: every command with its arguments and options, as `--help` says them."""
+    from concord.cli import app
+
+    root: Any = typer.main.get_command(app)
+    parts = ["# The command line", MADE, _plain(root.help or "")]
+    by_panel: dict[str, list[tuple[str, Any]]] = {}
+    for name, command in root.commands.items():
+        by_panel.setdefault(str(command.rich_help_panel), []).extend(_commands(command, f"concord {name}"))
+    for panel, commands in by_panel.items():
+        parts.append(f"## {panel}")
+        for path, command in commands:
+            parts.append(f"### `{path}`")
+            parts.append(f"```\n{path} {' '.join(command.collect_usage_pieces(_context(command, path)))}\n```")
+            parts.append(_plain(command.help or ""))
+            parts += _parameters(command)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """Every command that does something at or below this one, with its full name, in the order of the code."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _commands(inner, f"{path} {name}")
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+def _context(command: Any, path: str) -> Any:
+    return command.context_class(command, info_name=path)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\[/?bold\]", "**", text).strip()
+
+
+def _parameters(command: Any) -> list[str]:
+    rows = []
+    for parameter in command.params:
+        is_argument = parameter.param_type_name == "argument"
+        words = [] if is_argument else list(parameter.opts)
+        names = "`" + " ".join(filter(None, (*words, parameter.metavar))) + "`"
+        default = parameter.default
+        shown = "" if default in (None, False, "", ()) or callable(default) else f" Default: `{default}`."
+        rows.append(f"- {names}: {(getattr(parameter, 'help', '') or '').rstrip('.')}.{shown}")
+    return ["\n".join(rows)] if rows else []
+
+
+_CONFIGURATION: Final = """# Configuration
+
+{made}
+
+A deployment is wired by environment variables. Each command checks all of them before it starts, and lists every
+problem at once. Names that end in `_S` are seconds. What the firm decides (direction, users, ranges) is not here:
+`concord settings` and `concord users` change that.
+
+| variable | meaning | default | needed by |
+|---|---|---|---|
+{rows}
+"""
+
+
+def configuration_page() -> str:
+    """Every CONCORD_* variable as Markdown, from the fields of `concord.config.Config`."""
+    rows = []
+    for name, field in Config.model_fields.items():
+        meaning = field.description or _choices(field)
+        rows.append(f"| `{PREFIX}{name.upper()}` | {meaning} | {_default(field)} | {_needed_by(name)} |")
+    return _CONFIGURATION.format(made=MADE, rows="\n".join(rows))
+
+
+def _choices(field: FieldInfo) -> str:
+    return "one of " + ", ".join(typing.get_args(field.annotation))
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, float):
+        value = f"{value:g}"
+    return f"`{value}`" if value not in (None, "") else ""
+
+
+def _needed_by(name: str) -> str:
+    groups = [group for group, needed in NEEDS.items() if name in needed]
+    return _NEEDED_BY[groups[0]] if groups else ""
+
+
+PAGES: Final = {"cli.md": command_page, "configuration.md": configuration_page}
+
+
+def main(folder: Path = FOLDER) -> int:
+    """Write both pages into a folder and name them."""
+    for name, page in PAGES.items():
+        (folder / name).write_text(page(), encoding="utf-8")
+        sys.stdout.write(f"{folder / name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
