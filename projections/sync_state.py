@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from schemas.calendar import CalendarEvent
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
-from schemas.groups import take
+from schemas.groups import BODY, LOCATION, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
 from schemas.state import PairState, SideState
 
@@ -46,7 +47,9 @@ def evolve(state: PairState, entry: JournalEntry, offset: int) -> tuple[PairStat
         case OutcomeKnown(outcome):
             return _learn(state, outcome)
         case OperatorActed():
-            again = (replace(side, refused="", refused_code="") for side in (state.graph, state.salesforce))
+            again = (
+                replace(side, refused="", refused_code="", held_back="") for side in (state.graph, state.salesforce)
+            )
             return _with_sides(state, *again), ()
         case _:
             return state, ()
@@ -174,8 +177,13 @@ def _updated(held: SideState, item: Item) -> SideState:
     assert held.item is not None
     if item.modified_at < held.item.modified_at:
         return held  # read before what is held, arrived after it
-    edited_at = held.edited_at if _is_known(held, item) else item.modified_at
-    return replace(held, item=item, is_echo=False, edited_at=edited_at)
+    held = held if _is_known(held, item) else _saved(held, item)
+    return replace(held, item=item, is_echo=False)
+
+
+def _saved(held: SideState, item: Item) -> SideState:
+    """Somebody saved the item: whatever held back the save before says nothing about this one."""
+    return replace(held, edited_at=item.modified_at, held_back="")
 
 
 def _is_known(held: SideState, item: Item) -> bool:
@@ -185,7 +193,9 @@ def _is_known(held: SideState, item: Item) -> bool:
     written = command.content if command is not None else None
     if command is not None and written is not None and item.content == take(held.item.content, command.fields, written):
         return True
-    return item.modified_at == held.item.modified_at and item.content == held.item.content
+    # Attendees come and go without a save: their rows do not touch the record's stamp.
+    is_same = replace(item.content, attendees=()) == replace(held.item.content, attendees=())
+    return is_same and item.modified_at == held.item.modified_at
 
 
 def _with_copy(held: SideState, item: Item) -> SideState:
@@ -257,7 +267,7 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
     if command.source is not None:
         held = replace(
             held,
-            base=take(held.base, command.fields, command.target or outcome.item.content),
+            base=take(held.base, command.fields, command.target or _written(command.content, outcome.item.content)),
             refused="",
             refused_code="",
         )
@@ -266,10 +276,36 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
     if command.action is Action.CREATE:
         is_gone = outcome.item.id in held.gone  # deleted by somebody, and found so before we could say that we made it
         item = None if is_gone else outcome.item
-        held = replace(held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None)
+        held = replace(held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None, held_back="")
+        held = _saved(held, outcome.item) if _was_edited(command.content, outcome.item.content) else held
     else:
         held = _answered(held, outcome.item, command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)
+
+
+def _written(content: CalendarEvent | None, held: CalendarEvent) -> CalendarEvent:
+    """What was agreed on by a write: what it wrote, in the form in which the service holds it.
+
+    A text or time that the service holds otherwise was edited between the write and the reading back.
+    """
+    if content is None:
+        return held
+    edited = tuple(group for group in _PLAIN if _form(content, group) != _form(held, group))
+    return take(held, edited, content)
+
+
+def _was_edited(content: CalendarEvent | None, held: CalendarEvent) -> bool:
+    """Whether somebody saved something else into an item between our decision and the reading after our write."""
+    return content is not None and any(_form(content, group) != _form(held, group) for group in _PLAIN)
+
+
+_PLAIN: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER)
+
+
+def _form(content: CalendarEvent, group: str) -> object:
+    """A group without what services do to texts: white space, line ends."""
+    members = [getattr(content, name) for name in MEMBERS[group]]
+    return [" ".join(member.split()) if isinstance(member, str) else member for member in members]
 
 
 def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -> SideState:
@@ -286,7 +322,9 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
         is_later = held.is_echo or held.item.content in (command.basis, item.content)
     if not is_later:
         return held
-    return replace(held, item=item, is_echo=is_echo, edited_at=held.edited_at if is_echo else item.modified_at)
+    if not is_echo or _was_edited(command.content, item.content):
+        held = _saved(held, item)
+    return replace(held, item=item, is_echo=is_echo)
 
 
 def _is_later_copy(item: Item, copy: Item) -> bool:

@@ -32,7 +32,8 @@ class SideState:
     `copies` are the same meeting in other mailboxes (Graph only). While a create is under way they hold every item seen
     on this side: which of them is ours, its outcome says. `gone` is when each removed id was found removed: a reading
     of it that began before then is older than the removal, whenever it arrives. `edited_at` is when somebody other than
-    us last saved the item, by its own stamp (None: nobody since we made it).
+    us last saved the item, by its own stamp (None: nobody since we made it), and `held_back` why that save may not be
+    carried out of Practifi ("" when it may): loosening a setting later sends nothing, the next save does.
     """
 
     item: Item | None = None
@@ -46,6 +47,7 @@ class SideState:
     copies: tuple[Item, ...] = ()
     gone: dict[str, datetime] = field(default_factory=dict)
     edited_at: datetime | None = None
+    held_back: str = ""
 
 
 @dataclass(frozen=True)

@@ -153,9 +153,7 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
         blocked_in = inbound_gate(graph, state.graph.base or view, settings, now)
         inbound = () if blocked_in is not None else inbound
     if outbound:
-        blocked_out = outbound_gate(
-            salesforce, graph, state.salesforce.base, outbound, state.salesforce.edited_at, settings, now
-        )
+        state, blocked_out = _hold_back(state, outbound, settings, now)
         outbound = () if blocked_out is not None else outbound
     if blocked_out is not None and PEOPLE in difference.outbound and _has_answers(state, view):
         # Whom Practifi invites stays there; who accepted comes in all the same.
@@ -172,6 +170,21 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     if (inbound or outbound) and plan.verdict is Verdict.NOTHING and not _is_under_way(plan.state):
         plan = replace(plan, reason="in_agreement")  # the edits call for no write after all
     return _with_marks(plan, status, settings, now)
+
+
+def _hold_back(
+    state: PairState, groups: tuple[str, ...], settings: Settings, now: datetime
+) -> tuple[PairState, str | None]:
+    """Why these groups may not go out of Practifi, or None. A save that was held back stays so until the next one, even
+    if a setting is loosened meanwhile: only a save sends anything (rule 7.5)."""
+    here = state.salesforce
+    assert here.item is not None
+    is_judged = bool(here.held_back) and (here.edited_at is None or here.edited_at < settings.changed_at)
+    blocked: str | None = here.held_back
+    if not is_judged:
+        base = here.base if state.graph.item is not None else None
+        blocked = outbound_gate(here.item, state.graph.item, base, groups, here.edited_at, settings, now)
+    return replace(state, salesforce=replace(here, held_back=blocked or "")), blocked
 
 
 def _own_writes_seen(state: PairState, view: CalendarEvent, held: CalendarEvent) -> PairState:
@@ -289,7 +302,7 @@ def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: da
 def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
     if item.sync_key == state.pair_key and item.content.external_id and not state.graph.generation:
         return _settled(state, Status.PENDING, "awaiting_graph")
-    blocked = outbound_gate(item, None, None, CONTENT, state.salesforce.edited_at, settings, now)
+    state, blocked = _hold_back(state, CONTENT, settings, now)
     if blocked is not None:
         return _with_marks(Plan(state, Verdict.NOTHING, blocked), Status.NOT_SYNCED, settings, now)
     user = settings.user_of_record(item.content.owner_id)
