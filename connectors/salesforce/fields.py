@@ -11,9 +11,11 @@ from schemas.errors import ConfigError
 
 @dataclass(frozen=True)
 class FieldNames:
-    """API names of the custom fields on Event and Contact; "" means that the org has no such field.
+    """API names of the fields that differ between orgs; "" means that the org has no such field.
 
     Without `show_as` the standard Show Time As is used. `origin` names a field that says how a record came about.
+    `invitee` is IsInvitee of EventRelation, which orgs with Shared Activities have: there a relation may also say whom
+    an event is about, and only this field tells the two apart.
     """
 
     sync_key: str = "Concord_Sync_Key__c"
@@ -23,6 +25,7 @@ class FieldNames:
     send_invitations: str = "practifi__Send_Invitations_to_Attendees__c"
     origin: str = ""
     alternative_email: str = "practifi__Alternative_Email__c"
+    invitee: str = ""
 
     def of_event(self) -> tuple[str, ...]:
         """The custom fields of Event that exist, in a stable order."""
@@ -45,4 +48,10 @@ def read_field_names(path: Path | None) -> FieldNames:
     problems += [f"{path}: {name} is not a text" for name, value in given.items() if not isinstance(value, str)]
     if problems:
         raise ConfigError(problems, f"Known names: {', '.join(sorted(known))}.")
-    return replace(FieldNames(), **given)
+    names = replace(FieldNames(), **given)
+    if not names.sync_key and not names.external_id:
+        raise ConfigError(
+            [f"{path}: neither sync_key nor external_id names a field"],
+            "Without one of them an event that was created cannot be found again.",
+        )
+    return names

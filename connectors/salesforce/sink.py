@@ -1,58 +1,41 @@
 """Commands carried out in Salesforce, up to 200 of different pairs in each round of calls. Pure exchanges, no clock.
 
 Every step may be done again: a create carries the unique sync key, so Salesforce itself refuses a second one; an
-update is compared with what the record holds before it is written. When an answer is lost the error is raised, the
-edge sends the same commands later, and what took effect is recognised.
+update is compared with what the record holds before it is written, and refused by Salesforce if somebody saves the
+record in between. When an answer is lost the error is raised, the edge sends the same commands later, and what took
+effect is recognised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from connectors.exchange import Call, Exchange
+from connectors.exchange import Call, Exchange, Reply
 from connectors.salesforce import wire
+from connectors.salesforce.compare import is_overtaken
 from connectors.salesforce.fields import FieldNames
-from connectors.salesforce.source import OBJECT, read_items
-from connectors.salesforce.translate import PEOPLE_PREFIXES, to_fields, wanted_relations
-from schemas.calendar import CalendarEvent, Sensitivity
-from schemas.changes import Item
+from connectors.salesforce.jobs import Job
+from connectors.salesforce.relations import Relations
+from connectors.salesforce.source import (
+    OBJECT,
+    by_event,
+    event_queries,
+    events_where,
+    missing,
+    read_records,
+    relation_queries,
+)
+from connectors.salesforce.translate import is_private, wanted_people
 from schemas.commands import Action, Command, Outcome, Result
-from schemas.errors import AuthRejected, Gone, ServiceError, Throttled, Unavailable
-from schemas.groups import MARKS, MEMBERS, OWNER, PEOPLE, PRIVACY
+from schemas.errors import AuthRejected, Gone, Refused, ServiceError, Stale, Throttled, Unavailable
+from schemas.groups import MARKS, PEOPLE, PRIVACY
 
 RELATION: Final = "EventRelation"
 
-
-@dataclass
-class _Job:
-    """One command under way: the record it is about, and how it ended once it has."""
-
-    command: Command
-    record_id: str = ""
-    held: Item | None = None
-    groups: tuple[str, ...] = ()
-    ending: tuple[Result, str, str] | None = None
-    error: ServiceError | None = None
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def is_open(self) -> bool:
-        return self.ending is None and self.error is None
-
-    def end(self, result: Result, code: str = "", message: str = "") -> None:
-        self.ending = (result, code, message)
-
-    def fail(self, error: ServiceError) -> None:
-        """A refusal and a missing record end the command; what passes leaves it to be sent again."""
-        if isinstance(error, (Throttled, Unavailable, AuthRejected)):
-            self.error = error
-        elif isinstance(error, Gone):
-            self.end(Result.APPLIED if self.command.action is Action.DELETE else Result.GONE, error.code)
-        else:
-            self.end(Result.REFUSED, error.code, error.what)
+# How often one round writes to a record that somebody keeps saving. The edge tries again later.
+ATTEMPTS: Final = 3
 
 
 def apply_command(command: Command, *, now: datetime, names: FieldNames) -> Exchange[Outcome]:
@@ -66,35 +49,49 @@ def apply_command(command: Command, *, now: datetime, names: FieldNames) -> Exch
 def apply_commands(
     commands: Sequence[Command], *, now: datetime, names: FieldNames
 ) -> Exchange[tuple[Outcome | ServiceError, ...]]:
-    """Carry out commands of different pairs; one outcome each, in order, or the error after which to send it again."""
+    """Carry out commands of different pairs; one outcome each, in order, or the error after which to send it again.
+
+    Raises Throttled, Unavailable or AuthRejected when the round as a whole failed: all of it may be sent again. The
+    `requests` of the outcomes sum up to the calls of the round.
+    """
     assert len({command.pair_key for command in commands}) == len(commands) <= wire.COLLECTION_MAX
-    jobs = [_Job(command, command.id, groups=command.fields) for command in commands]
+    try:
+        return (yield from _round(commands, now, names))
+    except (Throttled, Unavailable, AuthRejected):
+        raise
+    except ServiceError as error:
+        if len(commands) == 1:
+            return (_outcome_of(commands[0], Job.refused(commands[0], error), now, 1),)
+    # A request that stood for several commands was refused as a whole: one of them is to blame. Each for itself.
+    results: list[Outcome | ServiceError] = []
+    for command in commands:
+        results += yield from apply_commands((command,), now=now, names=names)
+    return tuple(results)
+
+
+def _round(
+    commands: Sequence[Command], now: datetime, names: FieldNames
+) -> Exchange[tuple[Outcome | ServiceError, ...]]:
+    jobs = [Job(command, names) for command in commands]
     requests = [0]
     yield from _counting(_carry_out(jobs, names), requests)
-    items: dict[str, Item] = {}
-    done = [job.record_id for job in jobs if job.ending is not None and job.ending[0] is Result.APPLIED
-            and job.command.action is not Action.DELETE]  # fmt: skip
-    if done:
-        items = yield from _counting(read_items(done, names), requests)
-    return tuple(_outcome(job, items, now, requests[0]) for job in jobs)
+    share, rest = divmod(requests[0], len(jobs))
+    return tuple(_outcome_of(job.command, job, now, share + (place < rest)) for place, job in enumerate(jobs))
 
 
-def _outcome(job: _Job, items: dict[str, Item], now: datetime, requests: int) -> Outcome | ServiceError:
+def _outcome_of(command: Command, job: Job, now: datetime, requests: int) -> Outcome | ServiceError:
     if job.error is not None:
         return job.error
     assert job.ending is not None, "every job ends"
     result, code, message = job.ending
-    item = job.held if result is Result.STALE else items.get(job.record_id)
-    command = job.command
-    if result is Result.APPLIED and item is None and command.action is not Action.DELETE:
-        result = Result.GONE  # deleted between the write and the reading back
+    is_there = result is Result.STALE or (result is Result.APPLIED and not job.is_delete)
     return Outcome(
-        command.command_id, command.pair_key, command.side, command.action, result, now, item, code, message,
-        warning="; ".join(job.warnings), requests=requests,
+        command.command_id, command.pair_key, command.side, command.action, result, now,
+        job.held if is_there else None, code, message, warning="; ".join(job.warnings), requests=requests,
     )  # fmt: skip
 
 
-def _counting(inner: Exchange[Any], requests: list[int]) -> Exchange[Any]:
+def _counting(inner: Exchange[None], requests: list[int]) -> Exchange[None]:
     """The inner exchange as it is; adds its requests to the count."""
     try:
         call = next(inner)
@@ -106,174 +103,237 @@ def _counting(inner: Exchange[Any], requests: list[int]) -> Exchange[Any]:
                 call = inner.throw(error)
             else:
                 call = inner.send(reply)
-    except StopIteration as stop:
-        return stop.value
+    except StopIteration:
+        return
 
 
-def _carry_out(jobs: list[_Job], names: FieldNames) -> Exchange[None]:
-    deletes = [job for job in jobs if job.command.action is Action.DELETE]
+def _carry_out(jobs: list[Job], names: FieldNames) -> Exchange[None]:
+    _keep_apart(jobs)
+    # A mark is ours alone: there is nothing that it could overwrite, so it is written without looking first.
+    yield from _judge([job for job in jobs if job.is_open and job.record_id and job.command.fields != (MARKS,)], names)
     creates = [job for job in jobs if job.command.action is Action.CREATE]
-    updates = [job for job in jobs if job.command.action is Action.UPDATE]
-    yield from _each(deletes, lambda some: wire.delete([job.record_id for job in some]))
-    for job in deletes:
-        if job.is_open:
-            job.end(Result.APPLIED)
-    if updates:
-        held = yield from read_items([job.record_id for job in updates], names)
-        for job in updates:
-            _judge(job, held.get(job.record_id), names)
-    yield from _create(creates, names)
-    writing = [job for job in (*creates, *updates) if job.is_open]
-    private = [job for job in writing if PRIVACY in job.groups and _is_private(job.command.content)]
-    yield from _relate(private, withdraw_all=True)
-    changing = [job for job in updates if job.is_open and _body(job, names)]
-    yield from _each(
-        changing, lambda some: wire.update(OBJECT, [{"id": job.record_id, **_body(job, names)} for job in some])
-    )
-    # People after everything else: a changed time resets the answers of those who are there already.
-    yield from _relate([job for job in writing if job.is_open and PEOPLE in job.groups])
-    for job in writing:
-        if job.is_open:
-            job.end(Result.APPLIED)
-
-
-def _is_private(content: CalendarEvent | None) -> bool:
-    return content is not None and content.sensitivity is not Sensitivity.NORMAL
-
-
-def _body(job: _Job, names: FieldNames) -> dict[str, Any]:
-    assert job.command.content is not None
-    return to_fields(job.command.content, job.groups, names, job.command.pair_key)
-
-
-def _judge(job: _Job, held: Item | None, names: FieldNames) -> None:
-    """Compare an update with what the record holds: done already, gone, or edited since the decision."""
-    command, content, basis = job.command, job.command.content, job.command.basis
-    assert content is not None
-    job.held = held
-    if held is None:
-        job.end(Result.GONE, "NOT_FOUND")
-        return
-    groups = [group for group in command.fields if group != MARKS]
-    differing = [group for group in groups if _part(held.content, group) != _part(content, group)]
-    if basis is not None and any(_part(held.content, group) != _part(basis, group) for group in differing):
-        job.end(Result.STALE)
-        return
-    has_marks = MARKS not in command.fields or (
-        (not names.sync_key or held.sync_key == command.pair_key)
-        and _part(held.content, MARKS) == _part(content, MARKS)
-    )
-    if not differing and has_marks:
-        job.end(Result.APPLIED)
-    job.groups = (*differing, *(() if has_marks else (MARKS,)))
-
-
-def _part(content: CalendarEvent, group: str) -> object:
-    """One group as Salesforce can hold it, in a form that compares."""
-    if group == PEOPLE:
-        people = frozenset((p.record_id, p.response) for p in content.attendees if p.record_id)
-        return people, content.send_invitations
-    if group == OWNER:
-        return content.owner_id
-    return tuple(getattr(content, name) for name in MEMBERS[group])
-
-
-def _create(creates: list[_Job], names: FieldNames) -> Exchange[None]:
-    """Insert; a sync key that exists already names the record of an earlier try, or one found after a rebuild."""
-    if not creates:
-        return
+    for job in creates:
+        if not job.key:
+            job.end(Result.REFUSED, "NO_KEY", "A create without a key would be made twice when it is tried again.")
     if not names.sync_key:
-        raise Unavailable("The org has no sync key field: creates cannot be made safe.", was_sent=False)
-    yield from _each(
-        creates, lambda some: wire.insert(OBJECT, [_without_nothing(_body(job, names)) for job in some]), take_id=True
-    )
-    again = [job for job in creates if job.ending is not None and job.ending[1] in wire.DUPLICATES]
-    if not again:
-        return
-    keys = wire.in_list(job.command.pair_key for job in again)
-    rows = yield from wire.rows_of(f"SELECT Id, {names.sync_key} FROM Event WHERE {names.sync_key} IN {keys}")
-    known = {row[names.sync_key]: row["Id"] for row in rows}
-    held = yield from read_items(sorted(known.values()), names)
-    for job in again:
-        job.record_id = known.get(job.command.pair_key, "")
-        _judge_existing(job, held.get(job.record_id))
-
-
-def _without_nothing(body: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
-
-
-def _judge_existing(job: _Job, held: Item | None) -> None:
-    """The record of this pair exists: ours from an earlier try, finished where only people are missing; else stale."""
-    if held is None:
-        return  # the refusal stands: the key is taken by a record that cannot be read
-    content = job.command.content
-    assert content is not None
-    job.ending, job.held = None, held
-    others = [group for group in job.command.fields if group not in (MARKS, PEOPLE)]
-    if any(_part(held.content, group) != _part(content, group) for group in others):
-        job.end(Result.STALE)
-        return
-    job.groups = (PEOPLE,) if _part(held.content, PEOPLE) != _part(content, PEOPLE) else ()
-
-
-def _each(jobs: Sequence[_Job], build: Callable[[Sequence[_Job]], Call], *, take_id: bool = False) -> Exchange[None]:
-    """One collections call for jobs that each stand for one record; failures end their own job only."""
-    for some in wire.chunks([job for job in jobs if job.is_open]):
-        for job, saved in zip(some, wire.read_saved((yield build(some))), strict=True):
-            if saved.error is not None:
-                job.fail(saved.error)
-            elif take_id:
-                job.record_id = saved.id
-
-
-def _relate(jobs: Sequence[_Job], *, withdraw_all: bool = False) -> Exchange[None]:
-    """Make the attendee rows of these events what the commands say; other rows (rooms, leads) stay."""
-    jobs = [job for job in jobs if job.is_open]
-    existing = [job.record_id for job in jobs if job.held is not None]
-    rows = []
-    for some in wire.chunks(existing):
-        query = (
-            f"SELECT Id, EventId, RelationId, Status, Response FROM {RELATION} WHERE EventId IN {wire.in_list(some)}"
-        )
-        rows += yield from wire.rows_of(query)
-    inserts, updates, deletes = [], [], []
+        yield from _find_again([job for job in creates if job.is_open], names)  # nothing else keeps it from being twice
     for job in jobs:
-        content = job.command.content
-        assert content is not None
-        owner_id = content.owner_id or (job.held.content.owner_id if job.held is not None else "")
-        hide = withdraw_all or (_is_private(content) and PRIVACY in job.command.fields)
-        wanted = {} if hide else wanted_relations(content, owner_id)
-        present = {r["RelationId"]: r for r in rows if r["EventId"] == job.record_id and _is_person(r)}
-        for record_id, row in present.items():
-            if record_id not in wanted:
-                deletes.append((job, row["Id"]))
-            elif any(row.get(name) != value for name, value in wanted[record_id].items()):
-                updates.append((job, {"id": row["Id"], **wanted[record_id]}))
-        for record_id in wanted.keys() - present.keys():
-            members = _without_nothing(wanted[record_id])
-            inserts.append((job, {"EventId": job.record_id, "RelationId": record_id, **members}))
-    inserts.sort(key=lambda pair: (pair[1]["EventId"], pair[1]["RelationId"]))
-    for part in wire.chunks(deletes):
-        yield from _people(part, wire.delete([row_id for _, row_id in part]))
-    for part in wire.chunks(inserts):
-        yield from _people(part, wire.insert(RELATION, [row for _, row in part]))
-    for part in wire.chunks(updates):
-        yield from _people(part, wire.update(RELATION, [row for _, row in part]))
+        yield from _make_private(job, names)
+    yield from _write(jobs, names)
+    for _ in range(ATTEMPTS - 1):
+        saved_meanwhile = [job for job in jobs if job.is_open and job.is_modified]
+        if not saved_meanwhile:
+            break
+        yield from _judge(saved_meanwhile, names)
+        yield from _write([job for job in saved_meanwhile if job.is_open], names)
+    for job in jobs:
+        if job.is_open and job.is_modified:
+            job.error = Throttled("The record keeps changing while we write to it.", 1.0)
+    again = [job for job in creates if job.ending is not None and job.ending[1] in wire.DUPLICATES]
+    yield from _find_again(again, names)
+    yield from _relate([job for job in jobs if job.is_open and PEOPLE in job.groups], names)
+    yield from _read_back([job for job in jobs if job.is_open], names)
 
 
-def _is_person(row: dict[str, Any]) -> bool:
-    return str(row["RelationId"]).startswith(PEOPLE_PREFIXES)
+def _keep_apart(jobs: list[Job]) -> None:
+    """One request may name a record once. That two pairs claim one is put right elsewhere."""
+    claimed: set[str] = set()
+    for job in jobs:
+        if job.record_id and job.record_id in claimed:
+            job.error = Throttled("Another pair's command for this record is under way.", 0.1)
+        claimed.add(job.record_id)
 
 
-def _people(part: Sequence[tuple[_Job, Any]], call: Call) -> Exchange[None]:
-    """One call for attendee rows. A row that Salesforce refuses is a warning: the event itself stays."""
-    for (job, what), saved in zip(part, wire.read_saved((yield call)), strict=True):
+def _judge(jobs: list[Job], names: FieldNames) -> Exchange[None]:
+    """Compare updates and deletions with what the records hold: done already, gone, or edited since the decision."""
+    rows, relations = yield from read_records([job.record_id for job in jobs], names)
+    found = {row["Id"]: row for row in rows}
+    unknown = [job.record_id for job in jobs if job.record_id not in found]
+    gone = (yield from missing(unknown)) if unknown else set()
+    for job in jobs:
+        row = found.get(job.record_id)
+        if row is None and job.record_id not in gone:
+            job.end(Result.REFUSED, "NOT_AN_EVENT", "The record cannot be read as an event of its own.")
+        elif row is None or row["IsDeleted"]:
+            job.fail(Gone("The event does not exist.", code="ENTITY_IS_DELETED"))
+        else:
+            job.take(row, relations.get(job.record_id, []))
+            job.judge()
+
+
+def _write(jobs: list[Job], names: FieldNames) -> Exchange[None]:
+    """Deletions, inserts and updates of records, together; where people need nothing, they are read back with it."""
+    open_jobs = [job for job in jobs if job.is_open]
+    doomed = [job for job in open_jobs if job.is_delete]
+    created = [job for job in open_jobs if job.is_new]
+    changed = [(job, job.body()) for job in open_jobs if not job.is_delete and not job.is_new]
+    marked = [(job, body) for job, body in changed if body and job.held is None]
+    edited = [(job, body) for job, body in changed if body and job.held is not None]
+    steps: list[tuple[list[Job], Call]] = []
+    if doomed:
+        steps.append((doomed, wire.delete([job.record_id for job in doomed])))
+    if created:
+        bodies = [{name: value for name, value in job.body().items() if value is not None} for job in created]
+        steps.append((created, wire.insert(OBJECT, bodies)))
+    if marked:
+        records = [{"id": job.record_id, **body} for job, body in marked]
+        steps.append(([job for job, _ in marked], wire.update(OBJECT, records)))
+    steps += [([job], wire.change(OBJECT, job.record_id, body, unmodified_since=job.seen_at)) for job, body in edited]
+    lonely = [job for job in created if names.sync_key and not wanted_people(_content(job), job.owner_id)]
+    settled = [job for job, _ in (*marked, *edited) if PEOPLE not in job.groups]
+    by_key = [
+        wire.soql(
+            events_where(f"IsDeleted = false AND {names.sync_key} IN {wire.in_list(some)}", names), everything=True
+        )
+        for some in wire.text_chunks(job.key for job in lonely)
+    ]
+    replies = yield from wire.together([*(call for _, call in steps), *by_key, *_queries(settled, names)])
+    for (some, _), reply in zip(steps, replies, strict=False):
+        _took(some, reply)
+    for job in doomed:
+        if job.is_open:
+            job.end(Result.APPLIED)
+    rest = replies[len(steps) :]
+    made = yield from wire.rows_behind(rest[: len(by_key)])
+    _take_made(lonely, [row for rows in made for row in rows])
+    yield from _read_answers(
+        [job for job in settled if job.is_open and not job.is_modified], rest[len(by_key) :], names
+    )
+
+
+def _content(job: Job) -> Any:
+    return job.command.content
+
+
+def _took(jobs: list[Job], reply: Reply) -> None:
+    """What became of the records of one request."""
+    if len(jobs) == 1 and not reply.body and reply.status < 300:
+        return  # a change of one record is answered with nothing
+    if len(jobs) == 1 and reply.status >= 300:
+        (error, *_) = wire.errors_in(reply)
+        jobs[0].is_modified = isinstance(error, Stale)
+        if not isinstance(error, Stale):
+            jobs[0].fail(error)
+        return
+    for job, saved in zip(jobs, wire.read_saved(reply), strict=True):
+        if saved.error is not None:
+            job.fail(saved.error)
+        elif not job.record_id:
+            job.record_id = saved.id
+
+
+def _take_made(jobs: list[Job], rows: list[dict[str, Any]]) -> None:
+    """Creates that invite nobody are complete with their record."""
+    found = {row["Id"]: row for row in rows}
+    for job in jobs:
+        if job.is_open and job.record_id in found:
+            job.take(found[job.record_id], [])
+            job.end(Result.APPLIED)
+
+
+def _make_private(job: Job, names: FieldNames) -> Exchange[None]:
+    """An event that turns private loses its people in the same transaction: it may not keep them, and where the org
+    does not let it turn private, they stay."""
+    content = job.command.content
+    if not job.is_open or content is None or PRIVACY not in job.groups or not is_private(content):
+        return
+    people = Relations(job.record_id, job.rows, names).withdrawn()
+    if not people:
+        return
+    calls = [wire.delete(some, all_or_none=True) for some in wire.chunks(people)]
+    calls.append(wire.change(OBJECT, job.record_id, {"IsPrivate": True}, unmodified_since=job.seen_at))
+    replies = wire.read_composite((yield wire.composite(calls, all_or_none=True)), len(calls))
+    errors = [error for reply in replies for error in wire.errors_in(reply)]
+    if not errors:
+        job.rows = [row for row in job.rows if row["Id"] not in people]
+        job.seen_at = None  # modified by ourselves
+        return
+    telling = next((error for error in errors if error.code not in wire.UNDONE), errors[0])
+    if isinstance(telling, (Gone, Stale)):  # something went or was saved meanwhile: look again
+        telling = Throttled(telling.what, 0.1, code=telling.code)
+    job.fail(telling)
+
+
+def _find_again(creates: list[Job], names: FieldNames) -> Exchange[None]:
+    """Records that carry these pairs' keys already: of an earlier try, or left from before the state was lost."""
+    by_key = {job.key: job for job in creates}
+    key = names.sync_key or names.external_id
+    queries = [
+        wire.soql(f"SELECT Id, {key} FROM Event WHERE IsDeleted = false AND IsChild = false AND {key} IN "
+                  f"{wire.in_list(some)} ORDER BY CreatedDate ASC, Id ASC", everything=True)
+        for some in wire.text_chunks(by_key)
+    ]  # fmt: skip
+    known: dict[str, str] = {}
+    for rows in (yield from wire.rows_of_each(queries)):
+        for row in rows:
+            known.setdefault(row[key], row["Id"])
+    found, relations = yield from read_records(sorted(known.values()), names)
+    alive = {row["Id"]: row for row in found if not row["IsDeleted"]}
+    for value, job in by_key.items():
+        record = alive.get(known.get(value, ""))
+        if record is not None:  # else not made yet, or the key is taken by what cannot be read: the refusal stands
+            job.again(record, relations.get(record["Id"], []))
+
+
+def _relate(jobs: list[Job], names: FieldNames) -> Exchange[None]:
+    """Make the attendee rows of these events what the commands say; other rows (rooms, leads) stay."""
+    deletes: list[tuple[Job, str]] = []
+    inserts: list[tuple[Job, dict[str, Any]]] = []
+    updates: list[tuple[Job, dict[str, Any]]] = []
+    for job in jobs:
+        relations = Relations(job.record_id, job.rows, names)
+        difference = relations.towards(_content(job), job.owner_id, only_add=job.is_again)
+        deletes += [(job, row_id) for row_id in difference.deletes]
+        inserts += [(job, row) for row in difference.inserts]
+        updates += [(job, row) for row in difference.updates]
+    steps: list[tuple[Call, Sequence[tuple[Job, Any]]]] = []
+    steps += [(wire.delete([row_id for _, row_id in part]), part) for part in wire.chunks(deletes)]
+    steps += [(wire.insert(RELATION, [row for _, row in part]), part) for part in wire.chunks(inserts)]
+    steps += [(wire.update(RELATION, [row for _, row in part]), part) for part in wire.chunks(updates)]
+    replies = yield from wire.together([*(call for call, _ in steps), *_queries(jobs, names)])
+    for (_, part), reply in zip(steps, replies, strict=False):
+        _took_people(part, reply)
+    yield from _read_answers(jobs, replies[len(steps) :], names)
+
+
+def _took_people(part: Sequence[tuple[Job, Any]], reply: Reply) -> None:
+    """A row that Salesforce refuses is a warning: the event itself stays."""
+    for (job, what), saved in zip(part, wire.read_saved(reply), strict=True):
         error = saved.error
         if error is None or isinstance(error, Gone) or error.code in wire.DUPLICATES:
             continue
-        if isinstance(error, (Throttled, Unavailable, AuthRejected)):
-            job.error = error
-        else:
+        if isinstance(error, Refused):
             who = what.get("RelationId", what.get("id", "")) if isinstance(what, dict) else what
             job.warnings.append(f"attendee {who}: {error.code}")
+        else:
+            job.error = error
+
+
+def _queries(jobs: list[Job], names: FieldNames) -> list[Call]:
+    ids = [job.record_id for job in jobs]
+    return [*event_queries(ids, names), *relation_queries(ids, names)]
+
+
+def _read_back(jobs: list[Job], names: FieldNames) -> Exchange[None]:
+    """What the records hold that were written but not read since."""
+    replies = yield from wire.together(_queries(jobs, names))
+    yield from _read_answers(jobs, replies, names)
+
+
+def _read_answers(jobs: list[Job], replies: list[Reply], names: FieldNames) -> Exchange[None]:
+    """End these jobs with what their records hold now."""
+    answers = yield from wire.rows_behind(replies)
+    half = len(answers) // 2  # as many queries for the events as for the relations of the same ids
+    found = {row["Id"]: row for rows in answers[:half] for row in rows if not row["IsDeleted"]}
+    relations = by_event(row for rows in answers[half:] for row in rows)
+    for job in jobs:
+        row = found.get(job.record_id)
+        if not job.is_open:
+            continue
+        if row is None:
+            job.end(Result.GONE, "ENTITY_IS_DELETED")  # between the write and the reading back
+            continue
+        job.take(row, relations.get(job.record_id, []))
+        if job.is_open and job.held is not None:
+            is_stale = job.is_again and is_overtaken(job.held.content, job.command, names)
+            job.end(Result.STALE if is_stale else Result.APPLIED)

@@ -8,15 +8,16 @@ twice. A deletion counts only after a direct read says so.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from connectors.exchange import Exchange
+from connectors.exchange import Call, Exchange, Reply
 from connectors.salesforce import wire
 from connectors.salesforce.fields import FieldNames
-from connectors.salesforce.translate import RELATION_FIELDS, event_fields, moment, native, to_item
+from connectors.salesforce.translate import event_fields, moment, native, relation_fields, to_item
 from schemas.changes import Change, Item, Side
 from schemas.cursors import SalesforceCursor
 from schemas.errors import Gone
@@ -25,10 +26,17 @@ OBJECT: Final = "Event"
 
 # The deletion log drops seconds and may lag: each read begins this much before the last one ended.
 DELETION_OVERLAP: Final = timedelta(minutes=5)
-# The deletion log reaches back 15 days; a little less is asked for.
-DELETION_REACH: Final = timedelta(days=14, hours=23)
+# The deletion log reaches back 15 days by Salesforce's clock; ours may differ.
+DELETION_REACH: Final = timedelta(days=14)
+# How much of the log the first poll asks for, only to learn up to when Salesforce has all: our clock may be ahead.
+FIRST_REACH: Final = timedelta(hours=1)
+
+# Records remembered so that the overlap is not sent twice. Forgotten ones are sent again, which changes nothing.
+RECENT_MAX: Final = 4000
 
 _DELETED: Final = "deleted"
+
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class Page:
     """A part of a poll. `position` continues it; `cursor` may be saved once `changes` are on the log.
 
     `needs_full_read`: the deletion log no longer reaches back to where it was last read, so every id known from the log
-    must be asked for (`verify_missing`).
+    must be asked for (`verify_missing`) before `cursor` is saved.
     """
 
     changes: tuple[Change, ...]
@@ -65,33 +73,72 @@ def poll_page(
     Raises ResyncNeeded when the query's locator died: begin the poll again.
     """
     if cursor.wanted != wanted:
-        cursor = replace(cursor, since=None, recent={}, wanted=wanted)
-    overlap = timedelta(seconds=overlap_s)
-    if position:
-        answer = wire.read((yield wire.next_page(position)))
-    else:
-        answer = wire.read((yield wire.soql(_changed_events(cursor, names, overlap))))
-    rows: list[dict[str, Any]] = list(answer["records"])
-    relations = yield from _relations([row["Id"] for row in rows])
+        cursor = replace(cursor, since=None, recent={}, wanted=wanted, read_at=None)
     fresh = _Fresh(names, now, dict(cursor.recent))
-    fresh.add(rows, relations, "poll")
-    stamps = [moment(row["SystemModstamp"]) for row in rows]
-    since = max([*stamps, cursor.since], key=lambda stamp: stamp or _EVER) if stamps else cursor.since
-    if not answer["done"]:
-        saved = replace(cursor, since=since, recent=_pruned(fresh.recent, since, overlap))
-        # While pages are open the stamp must not run ahead of rows not read yet: ties are read again after a crash.
-        return Page(fresh.changes, fresh.unreadable, saved, answer["nextRecordsUrl"], is_last=False)
-    if cursor.since is not None:
-        yield from _other_attendees(cursor.since - overlap, {row["Id"] for row in rows}, fresh)
-    deleted_since, needs_full_read = yield from _deletions(cursor, now, fresh)
+    overlap = timedelta(seconds=overlap_s)
+    if not position:
+        return (yield from _first_page(cursor, fresh, overlap))
+    place = json.loads(position)
+    answer = wire.read((yield wire.next_page(place["next"])))
+    yield from _with_relations(answer["records"], fresh)
+    return _page(answer, cursor, moment(place["sure"]), fresh, overlap)
+
+
+def _first_page(cursor: SalesforceCursor, fresh: _Fresh, overlap: timedelta) -> Exchange[Page]:
+    """Deletions, the first rows, and attendees that changed: asked for together, in this order.
+
+    What the deletion log covers is the one moment of Salesforce's clock up to which everything is known to be visible
+    to the queries behind it; `since` never passes it. A clock of ours takes no part.
+    """
+    start, needs_full_read = _deletions_from(cursor, fresh.now)
+    calls = [wire.deleted(OBJECT, start, fresh.now), _changed_events(cursor, fresh.names, overlap)]
+    if cursor.deleted_since is not None:
+        # During a first read that was interrupted, only what changed since it began can have been read already.
+        known = cursor.since if cursor.since is not None and cursor.read_at is not None else cursor.deleted_since
+        calls.append(_changed_relations(known - overlap))
+    replies = yield from wire.together(calls)
+    log, answer = (wire.read(reply) for reply in replies[:2])
+    covered = moment(log["latestDateCovered"])
+    if cursor.deleted_since is not None:
+        earliest = log.get("earliestDateAvailable")
+        needs_full_read = needs_full_read or (bool(earliest) and moment(earliest) > cursor.deleted_since)
+        at = {row["id"]: row["deletedDate"] for row in log["deletedRecords"]}
+        for record_id in (yield from _confirmed([key for key in sorted(at) if not fresh.is_known_deleted(key)])):
+            fresh.add_deleted(record_id, at[record_id])
+        yield from _with_relations(answer["records"], fresh, replies[2])
+    else:
+        yield from _with_relations(answer["records"], fresh)
+    deleted_since = covered if cursor.deleted_since is None else max(cursor.deleted_since, covered)
+    cursor = replace(cursor, deleted_since=deleted_since)
+    return replace(_page(answer, cursor, covered, fresh, overlap), needs_full_read=needs_full_read)
+
+
+def _deletions_from(cursor: SalesforceCursor, now: datetime) -> tuple[datetime, bool]:
+    """From when the deletion log is to be read, and whether a part of it is lost by now."""
+    if cursor.deleted_since is None:
+        return now - FIRST_REACH, False
+    is_lost = now - cursor.deleted_since > DELETION_REACH
+    start = max(cursor.deleted_since - DELETION_OVERLAP, now - DELETION_REACH)
+    return min(start, now - DELETION_OVERLAP), is_lost  # a clock that was put back leaves a window all the same
+
+
+def _page(answer: dict[str, Any], cursor: SalesforceCursor, sure: datetime, fresh: _Fresh, overlap: timedelta) -> Page:
+    """The page and the cursor behind it.
+
+    Rows come in the order of their stamps when the query ran, but as they are when their page is read: one that
+    changed meanwhile carries a stamp beyond `sure` and says nothing about the rows before it.
+    """
+    stamps = [stamp for stamp in (moment(row["SystemModstamp"]) for row in answer["records"]) if stamp <= sure]
+    is_last = bool(answer["done"])
+    since = max(
+        [*stamps, *([sure] if is_last else []), *([] if cursor.since is None else [cursor.since])], default=None
+    )
     saved = replace(
-        cursor, since=since or now, deleted_since=deleted_since, read_at=now,
-        recent=_pruned(fresh.recent, since or now, overlap),
+        cursor, since=since, recent=_pruned(fresh.recent, since, cursor.deleted_since, overlap),
+        read_at=fresh.now if is_last else cursor.read_at,
     )  # fmt: skip
-    return Page(fresh.changes, fresh.unreadable, saved, "", is_last=True, needs_full_read=needs_full_read)
-
-
-_EVER: Final = moment("1970-01-01T00:00:00+00:00")
+    position = "" if is_last else json.dumps({"next": answer["nextRecordsUrl"], "sure": sure.isoformat()})
+    return Page(fresh.changes, fresh.unreadable, saved, position, is_last)
 
 
 class _Fresh:
@@ -99,10 +146,10 @@ class _Fresh:
 
     def __init__(self, names: FieldNames, now: datetime, recent: dict[str, str]) -> None:
         self.names = names
-        self._now = now
+        self.now = now
+        self.recent = recent
         self._changes: list[Change] = []
         self._unreadable: list[Unreadable] = []
-        self.recent = recent
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -112,117 +159,165 @@ class _Fresh:
     def unreadable(self) -> tuple[Unreadable, ...]:
         return tuple(self._unreadable)
 
-    def add(self, rows: Sequence[dict[str, Any]], relations: dict[str, list[dict[str, Any]]], cause: str) -> None:
-        for row in rows:
-            record_id, own = row["Id"], relations.get(row["Id"], [])
-            text = native(row, own)
-            stamp = row["SystemModstamp"]
-            mark = f"{stamp}|{hashlib.sha256((text or repr((row, own))).encode()).hexdigest()[:20]}"
-            if self.recent.get(record_id) == mark:
-                continue
-            self.recent[record_id] = mark
-            try:
-                item = to_item(row, own, self.names)
-            except (KeyError, ValueError, TypeError, OverflowError) as error:
-                self._unreadable.append(Unreadable(record_id, text, f"no readable Event: {type(error).__name__}"))
-                continue
-            origin = str(row.get(self.names.origin) or "") if self.names.origin else ""
-            self._changes.append(
-                Change(Side.SALESFORCE, record_id, self._now, item, origin=origin, cause=cause, native=text)
-            )
+    def add(self, row: dict[str, Any], relations: Rows, cause: str, stamp: str) -> None:
+        """An event as read; `stamp` is when it, or who attends it, last changed."""
+        record_id = row["Id"]
+        if row["IsDeleted"]:
+            self.add_deleted(record_id, stamp)
+            return
+        text = native(row, relations)
+        digest = hashlib.sha256((text or repr((row, relations))).encode(errors="replace")).hexdigest()[:20]
+        held = self.recent.get(record_id, "")
+        self.recent[record_id] = f"{max(stamp, held.partition('|')[0])}|{digest}"
+        if held.partition("|")[2] == digest:
+            return
+        try:
+            item = to_item(row, relations, self.names)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            self._unreadable.append(Unreadable(record_id, text, f"no readable Event: {type(error).__name__}"))
+            return
+        origin = str(row.get(self.names.origin) or "") if self.names.origin else ""
+        self._changes.append(
+            Change(Side.SALESFORCE, record_id, self.now, item, origin=origin, cause=cause, native=text)
+        )
+
+    def is_known_deleted(self, record_id: str) -> bool:
+        """Whether its removal was sent and nothing since."""
+        return self.recent.get(record_id, "").partition("|")[2] == _DELETED
 
     def add_deleted(self, record_id: str, at: str) -> None:
-        if self.recent.get(record_id, "").partition("|")[2] != _DELETED:
+        """A record that a direct read said is deleted."""
+        if not self.is_known_deleted(record_id):
             self.recent[record_id] = f"{at}|{_DELETED}"
-            self._changes.append(Change(Side.SALESFORCE, record_id, self._now, cause="deletion"))
+            self._changes.append(Change(Side.SALESFORCE, record_id, self.now, cause="deletion"))
 
 
-def _pruned(recent: dict[str, str], since: datetime | None, overlap: timedelta) -> dict[str, str]:
-    """Only what the next poll can meet again."""
-    if since is None:
-        return {}
-    oldest = since - overlap - DELETION_OVERLAP
-    return {key: mark for key, mark in recent.items() if moment(mark.partition("|")[0]) >= oldest}
+def _pruned(
+    recent: dict[str, str], since: datetime | None, deleted_since: datetime | None, overlap: timedelta
+) -> dict[str, str]:
+    """Only what the next poll can meet again, the latest first if it is too much."""
+    oldest = min((moment for moment in (since, deleted_since) if moment is not None), default=None)
+    if oldest is not None:
+        # A minute more: the deletion log drops seconds.
+        edge = oldest - max(overlap, DELETION_OVERLAP + timedelta(minutes=1))
+        recent = {key: mark for key, mark in recent.items() if moment(mark.partition("|")[0]) >= edge}
+    if len(recent) <= RECENT_MAX:
+        return recent
+    return dict(sorted(recent.items(), key=lambda pair: pair[1], reverse=True)[:RECENT_MAX])
 
 
-def _changed_events(cursor: SalesforceCursor, names: FieldNames, overlap: timedelta) -> str:
+def _changed_events(cursor: SalesforceCursor, names: FieldNames, overlap: timedelta) -> Call:
+    """What changed: with deleted and archived rows, except when everything is being read for the first time."""
     since = "" if cursor.since is None else f" AND SystemModstamp >= {wire.instant(cursor.since - overlap)}"
     fields = ", ".join(event_fields(names))
-    return f"SELECT {fields} FROM Event WHERE IsChild = false{since} ORDER BY SystemModstamp ASC, Id ASC"
+    query = f"SELECT {fields} FROM Event WHERE IsChild = false{since} ORDER BY SystemModstamp ASC, Id ASC"
+    return wire.soql(query, everything=cursor.read_at is not None)
 
 
-def _relations(event_ids: Sequence[str]) -> Exchange[dict[str, list[dict[str, Any]]]]:
-    """The attendee rows of these events, in a stable order, by event."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for some in wire.chunks(event_ids):
-        query = f"SELECT {', '.join(RELATION_FIELDS)} FROM EventRelation WHERE EventId IN {wire.in_list(some)}"
-        for row in (yield from wire.rows_of(query)):
-            row.pop("attributes", None)
-            found.setdefault(row["EventId"], []).append(row)
-    for rows in found.values():
-        rows.sort(key=lambda row: str(row["Id"]))
+def _changed_relations(since: datetime) -> Call:
+    """Attendees that changed or were removed, which does not touch their event."""
+    query = f"SELECT EventId, SystemModstamp FROM EventRelation WHERE SystemModstamp >= {wire.instant(since)}"
+    return wire.soql(query, everything=True)
+
+
+def _with_relations(rows: Rows, fresh: _Fresh, changed: Reply | None = None) -> Exchange[None]:
+    """Add these rows with their attendees, and the events behind `changed` attendees."""
+    stamps: dict[str, str] = {}
+    if changed is not None:
+        for row in (yield from wire.all_rows(changed)):
+            stamps[row["EventId"]] = max(stamps.get(row["EventId"], ""), row["SystemModstamp"])
+    alive = [row["Id"] for row in rows if not row["IsDeleted"]]
+    others = sorted(stamps.keys() - {row["Id"] for row in rows})
+    found, relations = yield from _read(others, alive + others, fresh.names)
+    for row in rows:
+        stamp = max(row["SystemModstamp"], stamps.get(row["Id"], ""))
+        fresh.add(row, relations.get(row["Id"], []), "poll", stamp)
+    for row in found:
+        stamp = max(row["SystemModstamp"], stamps[row["Id"]])
+        fresh.add(row, relations.get(row["Id"], []), "attendees", stamp)
+
+
+def events_where(condition: str, names: FieldNames) -> str:
+    """A query for events, but no invitees' copies of them."""
+    return f"SELECT {', '.join(event_fields(names))} FROM Event WHERE IsChild = false AND {condition}"
+
+
+def event_queries(event_ids: Sequence[str], names: FieldNames) -> list[Call]:
+    """Queries for these events as they are now, archived and deleted ones included."""
+    return [
+        wire.soql(events_where(f"Id IN {wire.in_list(some)}", names), everything=True)
+        for some in wire.chunks(event_ids, wire.IDS_MAX)
+    ]
+
+
+def relation_queries(event_ids: Sequence[str], names: FieldNames) -> list[Call]:
+    """Queries for the relation rows of these events."""
+    fields = ", ".join(relation_fields(names))
+    where = "WHERE IsDeleted = false AND EventId IN"
+    return [
+        wire.soql(f"SELECT {fields} FROM EventRelation {where} {wire.in_list(some)}", everything=True)
+        for some in wire.chunks(event_ids, wire.IDS_MAX)
+    ]
+
+
+def by_event(rows: Iterable[dict[str, Any]]) -> dict[str, Rows]:
+    """Relation rows by event, in a stable order."""
+    found: dict[str, Rows] = {}
+    for row in sorted(rows, key=lambda row: str(row["Id"])):
+        row.pop("attributes", None)
+        found.setdefault(row["EventId"], []).append(row)
     return found
 
 
-def _other_attendees(since: datetime, seen: set[str], fresh: _Fresh) -> Exchange[None]:
-    """Events whose attendees changed although the event itself did not: an EventRelation does not touch its parent."""
-    query = f"SELECT EventId FROM EventRelation WHERE SystemModstamp >= {wire.instant(since)}"
-    rows = yield from wire.rows_of(query)
-    parents = sorted({row["EventId"] for row in rows} - seen)
-    found, relations = yield from read_records(parents, fresh.names)
-    fresh.add(found, relations, "attendees")
+def _read(
+    event_ids: Sequence[str], with_relations: Sequence[str], names: FieldNames
+) -> Exchange[tuple[Rows, dict[str, Rows]]]:
+    events, relations = event_queries(event_ids, names), relation_queries(with_relations, names)
+    answers = yield from wire.rows_of_each([*events, *relations])
+    found = [row for rows in answers[: len(events)] for row in rows]
+    return found, by_event(row for rows in answers[len(events) :] for row in rows)
 
 
-def read_records(
-    event_ids: Sequence[str], names: FieldNames
-) -> Exchange[tuple[list[dict[str, Any]], dict[str, list[dict[str, Any]]]]]:
-    """These events as they are now, with their attendee rows; ids that do not exist are left out."""
-    rows: list[dict[str, Any]] = []
-    for some in wire.chunks(event_ids):
-        query = f"SELECT {', '.join(event_fields(names))} FROM Event WHERE Id IN {wire.in_list(some)}"
-        rows += yield from wire.rows_of(query + " AND IsChild = false")
-    relations = yield from _relations([row["Id"] for row in rows])
-    return rows, relations
+def read_records(event_ids: Sequence[str], names: FieldNames) -> Exchange[tuple[Rows, dict[str, Rows]]]:
+    """These events as they are now, with their relation rows by event.
+
+    Deleted ones come with IsDeleted true; ids that do not exist at all are left out.
+    """
+    return (yield from _read(event_ids, event_ids, names))
 
 
 def read_items(event_ids: Sequence[str], names: FieldNames) -> Exchange[dict[str, Item]]:
     """These events as items, by id; ids that do not exist are left out."""
     rows, relations = yield from read_records(event_ids, names)
-    return {row["Id"]: to_item(row, relations.get(row["Id"], []), names) for row in rows}
-
-
-def _deletions(cursor: SalesforceCursor, now: datetime, fresh: _Fresh) -> Exchange[tuple[datetime, bool]]:
-    """The deletion log since it was last read; returns up to where it is read, and whether a part of it is lost."""
-    if cursor.deleted_since is None:
-        return now, False  # the first poll read what exists: what was deleted before it never was ours to delete
-    needs_full_read = now - cursor.deleted_since > DELETION_REACH
-    start = max(cursor.deleted_since - DELETION_OVERLAP, now - DELETION_REACH)
-    answer = wire.read((yield wire.deleted(OBJECT, start, now + timedelta(minutes=2))))
-    earliest = answer.get("earliestDateAvailable")
-    needs_full_read = needs_full_read or (bool(earliest) and moment(earliest) > cursor.deleted_since)
-    at = {row["id"]: row["deletedDate"] for row in answer["deletedRecords"]}
-    for record_id in (yield from _confirmed(sorted(at))):
-        fresh.add_deleted(record_id, at[record_id])
-    covered = moment(answer["latestDateCovered"])
-    return max(cursor.deleted_since, min(covered, now)), needs_full_read
+    return {row["Id"]: to_item(row, relations.get(row["Id"], []), names) for row in rows if not row["IsDeleted"]}
 
 
 def _confirmed(record_ids: Sequence[str]) -> Exchange[list[str]]:
-    """Which of these ids a direct read says are deleted (an undeleted one is alive again)."""
-    alive: set[str] = set()
-    for some in wire.chunks(record_ids):
-        query = f"SELECT Id, IsDeleted FROM Event WHERE Id IN {wire.in_list(some)}"
-        rows = yield from wire.rows_of(query, everything=True)
-        alive |= {row["Id"] for row in rows if not row["IsDeleted"]}
-    return [record_id for record_id in record_ids if record_id not in alive]
+    """Which of these ids a direct read says are deleted: not those restored since, nor invitees' copies."""
+    rest: set[str] = set()
+    queries = [
+        wire.soql(f"SELECT Id, IsDeleted, IsChild FROM Event WHERE Id IN {wire.in_list(some)}", everything=True)
+        for some in wire.chunks(record_ids, wire.IDS_MAX)
+    ]
+    for rows in (yield from wire.rows_of_each(queries)):
+        rest |= {row["Id"] for row in rows if row["IsChild"] or not row["IsDeleted"]}
+    return [record_id for record_id in record_ids if record_id not in rest]
+
+
+def missing(record_ids: Sequence[str]) -> Exchange[set[str]]:
+    """Those of these ids of which two direct reads, a query and a GET, say that they do not exist."""
+    suspects = yield from _confirmed(record_ids)
+    gone = set()
+    replies = yield from wire.together([wire.get(OBJECT, record_id, ("Id",)) for record_id in suspects])
+    for record_id, reply in zip(suspects, replies, strict=True):
+        try:
+            wire.read(reply)
+        except Gone:
+            gone.add(record_id)
+    return gone
 
 
 def verify_missing(record_ids: Iterable[str], *, now: datetime) -> Exchange[tuple[Change, ...]]:
     """Removals for those ids, known from the log, that a direct read of each says do not exist."""
-    changes = []
-    for record_id in (yield from _confirmed(sorted(record_ids))):
-        try:
-            wire.read((yield wire.get(OBJECT, record_id, ("Id",))))
-        except Gone:
-            changes.append(Change(Side.SALESFORCE, record_id, now, cause="deletion"))
-    return tuple(changes)
+    gone = yield from missing(sorted(record_ids))
+    return tuple(Change(Side.SALESFORCE, record_id, now, cause="deletion") for record_id in sorted(gone))

@@ -30,21 +30,27 @@ STANDARD_SHOW_AS: Final = (("Busy", ShowAs.BUSY), ("OutOfOffice", ShowAs.OUT_OF_
 
 # EventRelation.Status knows three states; a tentative answer keeps its nuance in the Response text.
 TENTATIVE: Final = "Tentative"
-STATUSES: Final = (
-    ("New", Response.NONE),
-    ("Accepted", Response.ACCEPTED),
-    ("Declined", Response.DECLINED),
-)
+STATUSES: Final = {
+    Response.NONE: "New",
+    Response.TENTATIVE: "New",
+    Response.ACCEPTED: "Accepted",
+    Response.ORGANIZER: "Accepted",
+    Response.DECLINED: "Declined",
+}
+# Maybe is in the picklist, though documented as not supported.
+_RESPONSES: Final = {"Accepted": Response.ACCEPTED, "Declined": Response.DECLINED, "Maybe": Response.TENTATIVE}
 
 # Id prefixes of the people an EventRelation may point to; anything else (calendars, leads) is left alone.
 USER_PREFIX: Final = "005"
 PEOPLE_PREFIXES: Final = (USER_PREFIX, "003")
+# Ids are compared by their case-sensitive part: the rest is a checksum of it, which not everybody writes.
+ID_LENGTH: Final = 15
 
 STANDARD_FIELDS: Final = (
     "Id", "Subject", "Description", "Location", "StartDateTime", "EndDateTime", "IsAllDayEvent", "IsPrivate", "ShowAs",
-    "OwnerId", "IsReminderSet", "ReminderDateTime", "CreatedDate", "SystemModstamp",
+    "OwnerId", "IsReminderSet", "ReminderDateTime", "CreatedDate", "SystemModstamp", "IsDeleted",
 )  # fmt: skip
-RELATION_FIELDS: Final = ("Id", "EventId", "RelationId", "Status", "Response")
+PARENT: Final = "IsParent"  # EventRelation, with Shared Activities: says whom the event is about
 
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -54,10 +60,24 @@ def event_fields(names: FieldNames) -> tuple[str, ...]:
     return (*STANDARD_FIELDS, *names.of_event())
 
 
+def relation_fields(names: FieldNames) -> tuple[str, ...]:
+    """Every field of EventRelation that is read."""
+    fields = ("Id", "EventId", "RelationId", "Status", "Response")
+    return (*fields, names.invitee, PARENT) if names.invitee else fields
+
+
 def clean(value: Any) -> str:
     """A text as we hold it: `\\n` line ends, no control characters, no outer white space. None is ""."""
     text = str(value or "").replace("\r\n", "\n").replace("\r", "\n")
     return _CONTROLS.sub("", text).strip()
+
+
+def fitted(text: str, limit: int) -> str:
+    """A text as we write it: clean, and cut to so many UTF-16 units, the strictest way to count characters."""
+    text = clean(text)
+    if len(text.encode("utf-16-le")) > 2 * limit:
+        text = text.encode("utf-16-le")[: 2 * limit].decode("utf-16-le", "ignore").strip()
+    return text
 
 
 def moment(text: str) -> datetime:
@@ -66,7 +86,7 @@ def moment(text: str) -> datetime:
 
 
 def to_item(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]], names: FieldNames) -> Item:
-    """One Event record with its relation rows. Raises KeyError or ValueError when it is no such record."""
+    """One Event record with its relation rows. Raises KeyError, TypeError or ValueError when it is no such record."""
     start = moment(record["StartDateTime"])
     end = moment(record["EndDateTime"]) if record.get("EndDateTime") else start
     is_all_day = bool(record["IsAllDayEvent"])
@@ -81,7 +101,7 @@ def to_item(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]], n
         show_as=_show_as(record, names),
         sensitivity=Sensitivity.PRIVATE if record.get("IsPrivate") else Sensitivity.NORMAL,
         reminder_minutes=_reminder_minutes(record, start),
-        attendees=tuple(_attendee(row) for row in relations if _is_person(row)),
+        attendees=tuple(_attendee(row) for row in relations if is_attendee(row, names)),
         owner_id=str(record.get("OwnerId") or ""),
         send_invitations=bool(record.get(names.send_invitations)) if names.send_invitations else False,
         sync_status=str(record.get(names.sync_status) or "") if names.sync_status else "",
@@ -109,22 +129,32 @@ def _reminder_minutes(record: Mapping[str, Any], start: datetime) -> int | None:
     return max(0, int((start - moment(record["ReminderDateTime"])).total_seconds() // 60))
 
 
-def _is_person(row: Mapping[str, Any]) -> bool:
+def is_person(row: Mapping[str, Any]) -> bool:
+    """Whether a relation row points to a user or a contact."""
     return str(row.get("RelationId", "")).startswith(PEOPLE_PREFIXES)
 
 
+def is_attendee(row: Mapping[str, Any], names: FieldNames) -> bool:
+    """Whether a relation row invites a person; otherwise it says whom the event is about, or names a room."""
+    return is_person(row) and (not names.invitee or bool(row.get(names.invitee)))
+
+
+def response_of(row: Mapping[str, Any]) -> Response:
+    """What an attendee answered, from its relation row."""
+    response = _RESPONSES.get(str(row.get("Status")), Response.NONE)
+    is_tentative = response is Response.NONE and row.get("Response") == TENTATIVE
+    return Response.TENTATIVE if is_tentative else response
+
+
 def _attendee(row: Mapping[str, Any]) -> Attendee:
-    response = dict(STATUSES).get(str(row.get("Status")), Response.NONE)
-    if response is Response.NONE and row.get("Response") == TENTATIVE:
-        response = Response.TENTATIVE
     record_id = str(row["RelationId"])
-    return Attendee("", response=response, record_id=record_id, is_user=record_id.startswith(USER_PREFIX))
+    return Attendee("", response=response_of(row), record_id=record_id, is_user=record_id.startswith(USER_PREFIX))
 
 
 def native(record: Mapping[str, Any], relations: Sequence[Mapping[str, Any]]) -> str:
     """The record as read, or "" when it is too large to keep."""
     text = json.dumps({"event": record, "relations": list(relations)}, ensure_ascii=False, sort_keys=True)
-    return text if len(text.encode()) <= NATIVE_BYTES_MAX else ""
+    return text if len(text.encode(errors="replace")) <= NATIVE_BYTES_MAX else ""
 
 
 def to_fields(content: CalendarEvent, groups: Iterable[str], names: FieldNames, pair_key: str) -> dict[str, Any]:
@@ -136,15 +166,15 @@ def to_fields(content: CalendarEvent, groups: Iterable[str], names: FieldNames, 
     if REMINDER in groups or (TIME in groups and content.reminder_minutes is not None):
         body |= _reminder(content)  # it is an instant there: a moved event moves its reminder
     if SUBJECT in groups:
-        body["Subject"] = content.subject[:TEXT_LENGTH_MAX] or None
+        body["Subject"] = fitted(content.subject, TEXT_LENGTH_MAX) or None
     if BODY in groups:
-        body["Description"] = content.body[:BODY_LENGTH_MAX] or None
+        body["Description"] = fitted(content.body, BODY_LENGTH_MAX) or None
     if LOCATION in groups:
-        body["Location"] = content.location[:TEXT_LENGTH_MAX] or None
+        body["Location"] = fitted(content.location, TEXT_LENGTH_MAX) or None
     if SHOW_AS in groups:
         body |= _show_as_fields(content.show_as, names)
     if PRIVACY in groups:
-        body["IsPrivate"] = content.sensitivity is not Sensitivity.NORMAL
+        body["IsPrivate"] = is_private(content)
     if OWNER in groups and content.owner_id:
         body["OwnerId"] = content.owner_id
     if PEOPLE in groups and names.send_invitations:
@@ -156,6 +186,11 @@ def to_fields(content: CalendarEvent, groups: Iterable[str], names: FieldNames, 
     return body
 
 
+def is_private(content: CalendarEvent) -> bool:
+    """Whether Salesforce marks this as private: it knows only normal beside it."""
+    return content.sensitivity is not Sensitivity.NORMAL
+
+
 def _times(span: TimeSpan) -> dict[str, Any]:
     if not span.is_all_day:
         return {
@@ -163,7 +198,7 @@ def _times(span: TimeSpan) -> dict[str, Any]:
             "StartDateTime": instant(span.start_utc),
             "EndDateTime": instant(span.end_utc),
         }
-    last_day = span.end_utc - timedelta(days=1)
+    last_day = max(span.start_utc, span.end_utc - timedelta(days=1))
     return {"IsAllDayEvent": True, "StartDateTime": instant(span.start_utc), "EndDateTime": instant(last_day)}
 
 
@@ -179,15 +214,67 @@ def _show_as_fields(show_as: ShowAs, names: FieldNames) -> dict[str, Any]:
     return {names.show_as or "ShowAs": table.get(show_as, "Busy")}
 
 
-def wanted_relations(content: CalendarEvent, owner_id: str) -> dict[str, dict[str, Any]]:
-    """Record id -> members of the relation row for each attendee. The owner is no attendee of its own event."""
-    labels = {response: label for label, response in STATUSES}
-    rows: dict[str, dict[str, Any]] = {}
-    for person in content.attendees:
-        if person.record_id and person.record_id[:15] != owner_id[:15]:
-            is_tentative = person.response is Response.TENTATIVE
-            rows[person.record_id] = {
-                "Status": labels.get(person.response, "New"),
-                "Response": TENTATIVE if is_tentative else None,
-            }
-    return rows
+def wanted_people(content: CalendarEvent, owner_id: str) -> dict[str, Attendee]:
+    """The attendees that shall have a relation, by the compared part of their ids.
+
+    The owner is no attendee of its own event, and a private event has none.
+    """
+    people: dict[str, Attendee] = {}
+    for person in () if is_private(content) else content.attendees:
+        if person.record_id.startswith(PEOPLE_PREFIXES) and person.record_id[:ID_LENGTH] != owner_id[:ID_LENGTH]:
+            people.setdefault(person.record_id[:ID_LENGTH], person)
+    return people
+
+
+def relation_members(person: Attendee, row: Mapping[str, Any], names: FieldNames) -> dict[str, Any]:
+    """What a person's relation row lacks ({}: nothing); `row` is {} for one to be made. A comment stays as it is."""
+    is_tentative = person.response is Response.TENTATIVE
+    members: dict[str, Any] = {}
+    if not row or _as_held(person.response) is not response_of(row):
+        members["Status"] = STATUSES[person.response]
+        if is_tentative or row.get("Response") == TENTATIVE:
+            members["Response"] = TENTATIVE if is_tentative else None
+    if names.invitee and not row.get(names.invitee):
+        members[names.invitee] = True
+    return members
+
+
+def _as_held(response: Response) -> Response:
+    return Response.ACCEPTED if response is Response.ORGANIZER else response
+
+
+def people_as_held(content: CalendarEvent, owner_id: str) -> dict[str, Response]:
+    """Who is invited, by the compared part of their ids, with their answers as Salesforce can hold them."""
+    return {key: _as_held(person.response) for key, person in wanted_people(content, owner_id).items()}
+
+
+def as_held(content: CalendarEvent, group: str, names: FieldNames) -> object:
+    """One group in the form in which Salesforce can hold it: equal for what was written and for how it reads back.
+
+    Of people only whether invitations go out; who they are is `people_as_held`.
+    """
+    span = content.span
+    start = span.start_utc.replace(microsecond=0)
+    match group:
+        case "time":  # Salesforce counts whole minutes
+            return start, (span.end_utc - start) // timedelta(minutes=1), span.is_all_day
+        case "subject" | "location":
+            return fitted(getattr(content, group), TEXT_LENGTH_MAX)
+        case "body":
+            return fitted(content.body, BODY_LENGTH_MAX)
+        case "show_as":
+            return _show_as(_show_as_fields(content.show_as, names), names)
+        case "privacy":
+            return is_private(content)
+        case "reminder":
+            return content.reminder_minutes
+        case "owner":
+            return content.owner_id[:ID_LENGTH]
+        case "people":
+            return content.send_invitations if names.send_invitations else False
+        case _:
+            assert group == MARKS, f"no such group: {group}"
+            return (
+                content.sync_status if names.sync_status else "",
+                content.external_id if names.external_id else "",
+            )
