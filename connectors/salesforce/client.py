@@ -18,8 +18,10 @@ import requests
 from pydantic import SecretStr
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed
+from urllib3.exceptions import NewConnectionError
 
 from connectors.exchange import Call, Reply
+from connectors.salesforce import wire
 from schemas.errors import AuthRejected, Unavailable
 
 # Names us in the origin of changes, which is one of the three signs of our own write coming back.
@@ -43,6 +45,7 @@ class SalesforceClient:
 
     def __init__(self, connection: SalesforceConnection) -> None:
         self._connection = connection
+        self._base = connection.url.rstrip("/")
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = str(connection.ca_file) if connection.ca_file is not None else True
@@ -79,20 +82,24 @@ class SalesforceClient:
 
     def _new_session(self) -> Any:
         """Client credentials at the org's own host. Raises AuthRejected or Unavailable."""
-        host = urlsplit(self._connection.url).netloc
         login = requests.Session()
         login.trust_env = False
         login.verify = self._session.verify
+        through = _Within(login, self._base, self._connection.timeout_s)
         try:
             with login:
                 return Salesforce(
                     consumer_key=self._connection.client_id,
                     consumer_secret=self._connection.client_secret.get_secret_value(),
-                    domain=host.removesuffix(".salesforce.com"),
-                    session=_Within(login, host, self._connection.timeout_s),
+                    domain=urlsplit(self._base).netloc.removesuffix(".salesforce.com"),
+                    session=through,
                     version=self._connection.version,
                 )
         except SalesforceAuthenticationFailed as error:
+            if through.status >= 500 or through.status == 429:
+                raise Unavailable(
+                    f"Salesforce cannot be signed in to: {error.code}.", was_sent=False, status=through.status
+                ) from None
             raise AuthRejected(
                 f"Salesforce refused to sign in: {error.code}.", "Check consumer key, secret and the execution user."
             ) from None
@@ -100,37 +107,61 @@ class SalesforceClient:
             raise Unavailable(f"Salesforce cannot be signed in to: {type(error).__name__}.", was_sent=False) from None
 
     def _exchange(self, call: Call, session: Any) -> Reply:
-        base = self._connection.url
-        path = call.path
-        if not path.startswith("/services/"):  # a nextRecordsUrl is absolute already
-            path = f"/services/data/v{self._connection.version}{path}"
+        path, body = self._versioned(call)
         headers = {"Authorization": f"Bearer {session.session_id}", **call.headers}
         try:
             answer = self._session.request(
-                call.method, base + path, params=dict(call.params), json=call.body, headers=headers,
+                call.method, self._base + path, params=dict(call.params), json=body, headers=headers,
                 timeout=self._connection.timeout_s, allow_redirects=False,
             )  # fmt: skip
         except (requests.ConnectTimeout, requests.exceptions.SSLError) as error:
             raise Unavailable(f"Salesforce cannot be reached: {type(error).__name__}.", was_sent=False) from None
         except requests.RequestException as error:
-            raise Unavailable(f"Salesforce did not answer: {type(error).__name__}.", was_sent=True) from None
+            raise Unavailable(
+                f"Salesforce did not answer: {type(error).__name__}.", was_sent=not _is_refused_connection(error)
+            ) from None
         self.api_usage = answer.headers.get("Sforce-Limit-Info", self.api_usage)
         self.counts[(call.method, answer.status_code)] += 1
         lowered = {name.lower(): value for name, value in answer.headers.items()}
         return Reply(answer.status_code, lowered, answer.content)
 
+    def _versioned(self, call: Call) -> tuple[str, Any]:
+        """The call's path and body under the version that the connection asks for."""
+        prefix = f"/services/data/v{self._connection.version}"
+        if call.path.startswith("/services/"):  # a nextRecordsUrl is absolute already
+            return call.path, call.body
+        if call.path != wire.COMPOSITE:
+            return prefix + call.path, call.body
+        requests_within = [
+            {**request, "url": prefix + request["url"].removeprefix(wire.API_PREFIX)}
+            for request in call.body["compositeRequest"]
+        ]
+        return prefix + call.path, {**call.body, "compositeRequest": requests_within}
+
+
+def _is_refused_connection(error: requests.RequestException) -> bool:
+    """Whether no connection came about at all, so that nothing was sent."""
+    inner = error.args[0] if error.args else None
+    return isinstance(getattr(inner, "reason", inner), NewConnectionError)
+
 
 class _Within(requests.Session):  # type: ignore[misc]
-    """For signing in: simple-salesforce builds the host from a label and sets no timeout; both are put right."""
+    """For signing in: simple-salesforce builds the host from a label and sets no timeout; both are put right.
 
-    def __init__(self, inner: requests.Session, host: str, timeout_s: float) -> None:
+    `status` is that of the last answer, 0 before.
+    """
+
+    def __init__(self, inner: requests.Session, base: str, timeout_s: float) -> None:
         super().__init__()
         self._inner = inner
-        self._host = host
+        self._base = urlsplit(base)
         self._timeout_s = timeout_s
+        self.status = 0
 
     def request(self, method: Any, url: Any, **options: Any) -> Any:
         """Send to the host that was configured, within the timeout."""
-        parts = urlsplit(str(url))
+        address = urlsplit(str(url))._replace(scheme=self._base.scheme, netloc=self._base.netloc)
         options.setdefault("timeout", self._timeout_s)
-        return self._inner.request(method, parts._replace(netloc=self._host).geturl(), **options)
+        answer = self._inner.request(method, address.geturl(), **options)
+        self.status = answer.status_code
+        return answer

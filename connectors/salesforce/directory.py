@@ -29,7 +29,7 @@ def read_directory(names: FieldNames) -> Exchange[tuple[DirectoryEntry, ...]]:
     contacts = yield from wire.rows_of(f"SELECT Id, Name, {', '.join(classes)} FROM Contact")
     for row in contacts:
         entries += _entries(row, classes)
-    rooms = yield from wire.rows_of("SELECT Id, Name FROM Calendar WHERE Type = 'Resource'")
+    rooms = yield from wire.rows_of("SELECT Id, Name FROM Calendar WHERE Type = 'Resource' AND IsActive = true")
     entries += [DirectoryEntry(EntryKind.ROOM, row["Id"], name=row["Name"]) for row in rooms]
     return (*entries, DirectoryEntry(EntryKind.COMPLETE, Side.SALESFORCE))
 
