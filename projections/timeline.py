@@ -199,7 +199,7 @@ def _shown_change(change: FieldChange) -> FieldChange:
 
 
 def _sent(command: Command) -> Sent:
-    return Sent(command.command_id, command.side, command.action, command.fields)
+    return Sent(command.command_id, command.side, str(command.action), command.fields)
 
 
 def service(side: Side) -> str:

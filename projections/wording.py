@@ -61,7 +61,7 @@ def words(content: CalendarEvent, group: str) -> str:
         case "show_as":
             return _spaced(content.show_as)
         case "privacy":
-            return content.sensitivity
+            return str(content.sensitivity)
         case _:
             text = {SUBJECT: content.subject, BODY: content.body, LOCATION: content.location}[group]
             return quoted(text)
@@ -92,6 +92,8 @@ def _stored_time(text: str) -> str:
 def _stored_people(text: str) -> str:
     try:
         rows = json.loads(text)
+        if not isinstance(rows, list):
+            return text
         return _people(tuple(Attendee(row[1], row[0], record_id=row[2], response=Response(row[3])) for row in rows))
     except (ValueError, KeyError, TypeError, IndexError):
         return text
