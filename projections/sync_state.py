@@ -227,11 +227,8 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
         case Result.APPLIED:
             state = _applied(with_side(state, outcome.side, held), command, outcome)
         case Result.STALE if was_create and outcome.item is not None:
-            # Made, and edited before we could say so: what differs from what we wrote is that edit.
-            written = replace(command, target=command.target or command.content)
-            state = _applied(with_side(state, outcome.side, held), written, outcome)
-            held = replace(side_of(state, outcome.side), edited_at=outcome.item.modified_at)
-            state = with_side(state, outcome.side, held)
+            state = _applied(with_side(state, outcome.side, held), _as_made(command, outcome.item), outcome)
+            state = with_side(state, outcome.side, _saved(side_of(state, outcome.side), outcome.item))
         case Result.STALE:
             held = held if outcome.item is None else _answered(held, outcome.item, command, is_echo=False)
             state = with_side(state, outcome.side, held)
@@ -245,6 +242,18 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
             held = replace(held, refused=" ".join(refusals), refused_code=outcome.code or "refused")
             state = with_side(state, outcome.side, held)
     return _let_in(state, outcome, waiting)
+
+
+def _as_made(command: Command, item: Item) -> Command:
+    """A create whose item was edited before we could say that we made it: what differs from what we wrote is that edit.
+
+    People are written last, so their absence means that we did not come to it: they are not agreed on yet.
+    """
+    content = command.target or command.content
+    assert content is not None
+    people = item.content.attendees
+    source = None if command.source is None else replace(command.source, attendees=people)
+    return replace(command, target=replace(content, attendees=people), source=source)
 
 
 def _let_in(state: PairState, outcome: Outcome, waiting: list[Item]) -> tuple[PairState, tuple[Stray, ...]]:
