@@ -84,7 +84,7 @@ class CalendarEvent:
 
     `body` is plain text with `\\n` line ends and no white space around it. `reminder_minutes` is None when no
     reminder is set. `owner_id` is a Salesforce user id ("" when unknown). `send_invitations`, `sync_status` and
-    `external_id` exist in Salesforce only.
+    `external_id` exist in Salesforce only. `recurring` says in words which series an entry is a part of.
     """
 
     span: TimeSpan
@@ -100,3 +100,4 @@ class CalendarEvent:
     send_invitations: bool = False
     sync_status: str = ""
     external_id: str = ""
+    recurring: str = ""

@@ -20,7 +20,7 @@ from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
 from schemas.changes import Change, Wakeup
 from schemas.commands import Command, Decision, Outcome
-from schemas.cursors import GraphCursor, SalesforceCursor
+from schemas.cursors import GraphCursor, SalesforceCursor, SeriesInstances
 from schemas.directory import DirectoryEntry
 from schemas.errors import UnreadableRecord
 from schemas.journal import JournalEntry, OperatorActed, OperatorAction, OutcomeKnown, Seen, SettingsChanged
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 RECORDS: Final[tuple[type, ...]] = (
     Change, Wakeup, Command, Outcome, Decision, DirectoryEntry, GraphCursor, JournalEntry, OperatorAction, PairState,
-    SalesforceCursor, Settings,
+    SalesforceCursor, SeriesInstances, Settings,
 )  # fmt: skip
 NAMESPACE: Final = "concord"
 MARKER: Final = b"\xc3\x01"

@@ -35,6 +35,17 @@ class GraphCursor:
 
 
 @dataclass(frozen=True)
+class SeriesInstances:
+    """The instances of one series that were last seen in a mailbox: id -> start (ISO 8601, UTC).
+
+    A deleted or re-timed instance vanishes from the delta without a word; only this list says that it was there.
+    """
+
+    master_id: str
+    starts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class SalesforceCursor:
     """Where the polling of one object stands.
 

@@ -20,6 +20,7 @@ REMINDER: Final = "reminder"
 PEOPLE: Final = "people"
 OWNER: Final = "owner"
 MARKS: Final = "marks"
+RECURRING: Final = "recurring"
 
 MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     TIME: ("span",),
@@ -32,11 +33,12 @@ MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     PEOPLE: ("attendees", "send_invitations"),
     OWNER: ("owner_id", "organizer"),
     MARKS: ("sync_status", "external_id"),
+    RECURRING: ("recurring",),
 }
 
-# Carried both ways. The owner travels inbound only; marks are ours.
+# Carried both ways. The owner and the words about the series travel inbound only; marks are ours.
 CONTENT: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE)
-INBOUND: Final = (*CONTENT, OWNER)
+INBOUND: Final = (*CONTENT, OWNER, RECURRING)
 ALL: Final = (*INBOUND, MARKS)
 
 

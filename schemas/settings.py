@@ -73,6 +73,7 @@ class Settings:
     commencement_date: date | None = None
     inbound_years: int = 10
     outbound_months: int = 24
+    series_months: int = 24
     conflict_scope: ConflictScope = ConflictScope.FIELD
     show_as_list: ShowAsList = ShowAsList.EXTENDED
     licences: int = 0
@@ -142,6 +143,7 @@ READERS: Final[dict[str, Any]] = {
     "commencement_date": _read_date,
     "inbound_years": _read_between(0, 50),
     "outbound_months": _read_between(0, 120),
+    "series_months": _read_between(1, 120),
     "conflict_scope": _read_choice(ConflictScope),
     "show_as_list": _read_choice(ShowAsList),
     "licences": _read_between(0, 1_000_000),
