@@ -26,7 +26,15 @@ GROUPS: Final = ("subject", "body", "location", "time", "show_as", "privacy", "r
 EXTERNAL_ID: Final = "practifi__External_ID__c"
 SYNC_STATUS: Final = "practifi__Microsoft_365_Sync_Status__c"
 INVITES: Final = "practifi__Send_Invitations_to_Attendees__c"
+# Salesforce takes no longer event, Practifi no more people, its Description no longer text (characters).
 LONGEST: Final = timedelta(days=14)
+PEOPLE_MAX: Final = 50
+BODY_MAX: Final = 32_000
+# What of a text at that limit may be missing because the sides count line ends differently, in characters.
+BODY_SLACK: Final = 1_000
+
+EQUAL: Final = "on both sides and equal"
+DIFFERS: Final = "differs"
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class Agreement:
     practifi_events: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    fates: dict[str, str] = field(default_factory=dict)
+    """What became of each Microsoft 365 event, by its id: EQUAL, DIFFERS, or why it rightly stays out of Practifi."""
 
     @property
     def is_whole(self) -> bool:
@@ -78,15 +88,6 @@ def of_outlook(
     is_private = event["sensitivity"] != "normal"
     organizer = event["organizer"]["emailAddress"]["address"].lower()
     owner = owners.get(organizer, owner)
-    answers = {organizer: "organizer"}
-    for attendee in event["attendees"]:
-        if attendee["type"] != "resource":
-            answers.setdefault(attendee["emailAddress"]["address"].lower(), attendee["status"]["response"])
-    people = {
-        (records[address], STATUSES.get(answer, "New"))
-        for address, answer in answers.items()
-        if address in records and records[address] != owner and not is_private
-    }
     return Meeting(
         subject=plain(event["subject"])[:255].strip(),
         body=plain(text),
@@ -95,9 +96,25 @@ def of_outlook(
         show_as=LABELS[event["showAs"]],
         privacy=is_private,
         reminder=event["reminderMinutesBeforeStart"] if event["isReminderOn"] else None,
-        people=frozenset(people),
+        people=frozenset() if is_private else _people(event, records, owner),
         owner=owner,
     )
+
+
+def _people(event: Mapping[str, Any], records: Mapping[str, str], owner: str) -> frozenset[tuple[str, str]]:
+    """Everyone who takes part and is on record, except the owner: the first 50 by name, then address."""
+    organizer = event["organizer"]["emailAddress"]
+    present = [(organizer.get("name") or "", organizer["address"].lower(), "organizer")]
+    for attendee in event["attendees"]:
+        who = attendee["emailAddress"]
+        if attendee["type"] != "resource":
+            present.append((who.get("name") or "", who["address"].lower(), attendee["status"]["response"]))
+    people: dict[str, str] = {}
+    for _, address, answer in sorted(present, key=lambda one: (one[0].casefold(), one[1])):
+        record = records.get(address)
+        if record is not None and record != owner:
+            people.setdefault(record, "organizer" if address == organizer["address"].lower() else answer)
+    return frozenset((record, STATUSES.get(answer, "New")) for record, answer in list(people.items())[:PEOPLE_MAX])
 
 
 def of_practifi(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]]) -> Meeting:
@@ -126,7 +143,14 @@ def differences(microsoft: Meeting, practifi: Meeting, *, sends_invitations: boo
     found = [group for group in GROUPS if getattr(microsoft, group) != getattr(practifi, group)]
     if "people" in found and not sends_invitations and microsoft.people <= practifi.people:
         found.remove("people")
+    if "body" in found and _is_cut(microsoft.body, practifi.body):
+        found.remove("body")
     return found
+
+
+def _is_cut(whole: str, held: str) -> bool:
+    """Whether a text that is too long for Practifi stands there as far as it fits."""
+    return len(whole) > BODY_MAX - BODY_SLACK <= len(held) and whole.startswith(held)
 
 
 @dataclass(frozen=True)
@@ -156,13 +180,16 @@ def compare(firm: Firm) -> Agreement:
     for relation in firm.relations:
         if relation["RelationId"].startswith(("005", "003")):
             related.setdefault(relation["EventId"], []).append(relation)
+    led = _led_by_another_copy(firm, found)
     matched: set[str] = set()
     for address, events in firm.mailboxes.items():
         for event in events:
-            if not _leads(event, firm):
-                continue
-            agreement.microsoft_events += 1
-            matched |= _check(agreement, firm, address, event, found.get(event["id"], []), related)
+            why = _not_leading(event, firm) or ("an attendee's copy" if event["id"] in led else None)
+            if why is None:
+                agreement.microsoft_events += 1
+                matched |= _check(agreement, firm, address, event, found.get(event["id"], []), related)
+            else:
+                agreement.fates[event["id"]] = why
     for record in firm.events:
         agreement.practifi_events += 1
         if record["Id"] not in matched:
@@ -170,10 +197,25 @@ def compare(firm: Firm) -> Agreement:
     return agreement
 
 
-def _leads(event: Mapping[str, Any], firm: Firm) -> bool:
-    """The organizer's copy counts; an attendee's copy only when the organizer is nobody of the firm's."""
+def _not_leading(event: Mapping[str, Any], firm: Firm) -> str | None:
+    """Why this copy does not count: the organizer's does; an attendee's only when the organizer is nobody of ours."""
+    if event["isCancelled"]:
+        return "cancelled by its organizer"
     organizer = event["organizer"]["emailAddress"]["address"].lower()
-    return not event["isCancelled"] and (event["isOrganizer"] or organizer not in firm.owners)
+    return None if event["isOrganizer"] or organizer not in firm.owners else "an attendee's copy"
+
+
+def _led_by_another_copy(firm: Firm, found: Mapping[str, list[dict[str, Any]]]) -> set[str]:
+    """Copies of outsiders' meetings beside the one that leads: a meeting in several mailboxes is one event."""
+    copies: dict[str, list[str]] = {}
+    for event in (event for events in firm.mailboxes.values() for event in events):
+        if not event["isOrganizer"] and _not_leading(event, firm) is None:
+            copies.setdefault(event["iCalUId"], []).append(event["id"])
+    led: set[str] = set()
+    for ids in copies.values():
+        first = next((one for one in ids if one in found), ids[0])
+        led |= {one for one in ids if one != first and one not in found}
+    return led
 
 
 def refusal(event: Mapping[str, Any], firm: Firm) -> str | None:
@@ -182,36 +224,38 @@ def refusal(event: Mapping[str, Any], firm: Firm) -> str | None:
     if event["type"] != "singleInstance":
         return "part of a series"
     if event["isDraft"]:
-        return "draft"
-    if not firm.earliest <= start <= firm.latest:
-        return "out of range"
-    return "longer than 14 days" if end - start > LONGEST else None
+        return "a draft"
+    if start < firm.earliest:
+        return f"begins before {firm.earliest:%d %b %Y}, where the range of sync begins"
+    if start > firm.latest:
+        return f"begins after {firm.latest:%d %b %Y}, where the range of sync ends"
+    return f"longer than {LONGEST.days} days, which Salesforce refuses" if end - start > LONGEST else None
 
 
 def _check(
     agreement: Agreement, firm: Firm, address: str, event: dict[str, Any], records: list[dict[str, Any]],
     related: Mapping[str, list[dict[str, Any]]],
 ) -> set[str]:  # fmt: skip
+    """One Microsoft 365 event against its Practifi records; returns the ids of these."""
     name = f"{event['subject'][:60]!r} of {address}"
     refused = refusal(event, firm)
     if refused is not None and not records:
         agreement.refused[refused] += 1
+        agreement.fates[event["id"]] = refused
         return set()
-    if len(records) != 1:
-        agreement.problems.append(f"{name}: {len(records)} events in Practifi instead of 1")
-        return {record["Id"] for record in records}
-    record = records[0]
-    microsoft = of_outlook(event, event["text"], firm.records, firm.owners, firm.owners[address])
-    practifi = of_practifi(record, related.get(record["Id"], []))
-    differing = differences(microsoft, practifi, sends_invitations=bool(record[INVITES]))
-    for group in differing:
-        one, other = getattr(microsoft, group), getattr(practifi, group)
-        agreement.problems.append(f"{name}: {group} is {one!r} in Microsoft 365 and {other!r} in Practifi")
-    if record[SYNC_STATUS] != "Synced":
-        agreement.problems.append(f"{name}: Practifi shows {record[SYNC_STATUS]!r} instead of 'Synced'")
-    if not differing:
-        agreement.agreeing += 1
-    return {record["Id"]}
+    problems = [f"{name}: {len(records)} events in Practifi instead of 1"] if len(records) != 1 else []
+    for record in records if not problems else ():
+        microsoft = of_outlook(event, event["text"], firm.records, firm.owners, firm.owners[address])
+        practifi = of_practifi(record, related.get(record["Id"], []))
+        for group in differences(microsoft, practifi, sends_invitations=bool(record[INVITES])):
+            one, other = getattr(microsoft, group), getattr(practifi, group)
+            problems.append(f"{name}: {group} is {one!r} in Microsoft 365 and {other!r} in Practifi")
+        if record[SYNC_STATUS] != "Synced":
+            problems.append(f"{name}: Practifi shows {record[SYNC_STATUS]!r} instead of 'Synced'")
+    agreement.problems += problems
+    agreement.agreeing += not problems
+    agreement.fates[event["id"]] = DIFFERS if problems else EQUAL
+    return {record["Id"] for record in records}
 
 
 def _check_alone(agreement: Agreement, firm: Firm, record: Mapping[str, Any]) -> None:
@@ -223,3 +267,29 @@ def _check_alone(agreement: Agreement, firm: Firm, record: Mapping[str, Any]) ->
         agreement.problems.append(f"{name}: saved since outbound sync began, but not in Microsoft 365")
     else:
         agreement.refused["in Practifi before, not edited since"] += 1
+
+
+def doubled(now: Firm, before: Firm) -> list[str]:
+    """Events that look alike in subject and time, beyond as many as both sides together held before."""
+    allowed: Counter[tuple[str, datetime, datetime]] = Counter()
+    for looks in _looks(before).values():
+        allowed.update(looks)
+    return [
+        f"{looks[0][:60]!r} at {looks[1]:%d %b %Y %H:%M} stands {count} times in {side}"
+        for side, counted in _looks(now).items()
+        for looks, count in counted.items()
+        if count > max(1, allowed[looks])
+    ]
+
+
+def _looks(firm: Firm) -> dict[str, Counter[tuple[str, datetime, datetime]]]:
+    microsoft: Counter[tuple[str, datetime, datetime]] = Counter()
+    for event in (event for events in firm.mailboxes.values() for event in events):
+        if _not_leading(event, firm) is None:
+            subject = plain(event["subject"])[:255].strip()
+            microsoft[subject, instant(event["start"]), instant(event["end"])] += 1
+    practifi: Counter[tuple[str, datetime, datetime]] = Counter()
+    for record in firm.events:
+        meeting = of_practifi(record, ())
+        practifi[meeting.subject, meeting.time[0], meeting.time[1]] += 1
+    return {"Microsoft 365": microsoft, "Practifi": practifi}

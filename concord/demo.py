@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import httpx
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
-from concord.changing import read_directory, set_settings, switch_users
-from concord.cli_output import out
-from concord.comparison import Agreement, compare
-from concord.comparison import Firm as Compared
+from concord.changing import known_users, read_directory, set_settings, switch_users
+from concord.cli_output import out, say
 from concord.demo_day import Firm, Scene, scenes
+from concord.demo_evidence import Evidence, gather, read_log, sent_mails, shared_marks
 from concord.demo_players import Outlook, Practifi
-from concord.dev import DevOptions, Environment, environment
-from concord.reading import fold_journal, read_topics
-from concord.settling import wait_settled
-from schemas.codec import decode
-from schemas.commands import Command, Decision, Outcome, Result
-from schemas.errors import ConcordError
-from schemas.settings import Settings
-from schemas.topics import GRAPH_COMMANDS, SYNC_DECISIONS, SYNC_OUTCOMES
+from concord.demo_summary import judge, show
+from concord.dev import DevOptions, Environment, Interruptions, ended_by_signals, environment
+from concord.settling import Settling, wait_settled
+from schemas.errors import ConcordError, ConfigError
+from schemas.settings import Settings, UserSetting
 from simulators.firm import build_firm
-from streams.policy import inbound_range
 
 USERS: Final = 5
 CONTACTS: Final = 40
@@ -40,6 +37,8 @@ EVENTS: Final = 150
 DIRECTORY_S: Final = 90.0
 ACT_S: Final = 60.0
 SETTLE_S: Final = 120.0
+# What each imported event may add to the first exchange: it takes about 0.03 s on two idle cores.
+SETTLE_PER_EVENT_S: Final = 0.3
 
 SETTINGS: Final = {
     "direction": "two_way",
@@ -49,75 +48,174 @@ SETTINGS: Final = {
     "sync_internal_events": "on",
     "sync_unmatched_events": "on",
 }
+INTERRUPTED: Final = 130
+
+
+class Phases:
+    """Where the time goes: seconds by phase, in order."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self.rows: list[tuple[str, float]] = []
+
+    def done(self, what: str) -> None:
+        """A phase has ended."""
+        now = time.monotonic()
+        self.rows.append((what, now - self._last))
+        self._last = now
 
 
 @dataclass
 class Progress:
-    """The live table: each act, where it shows, and after how long."""
+    """Each act, where it shows, and after how long: a live table on a terminal, elsewhere a line an act."""
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
+    _live: Live | None = None
 
-    def table(self) -> Table:
-        """What is shown."""
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show for the length of a `with` block."""
+        if not out.is_terminal:
+            yield
+            return
+        with Live(self._table(), console=out, refresh_per_second=8) as self._live:
+            yield
+
+    def begin(self, what: str, seen_in: str) -> None:
+        """Something was done and is waited for."""
+        self.rows.append((what, seen_in, "..."))
+        self._refresh()
+
+    def end(self, after: str) -> None:
+        """It was seen, or not."""
+        self.rows[-1] = (*self.rows[-1][:2], after)
+        self._refresh()
+        if not out.is_terminal:
+            say("{:<66} {:<14} {:>8}".format(*self.rows[-1]))
+
+    def _refresh(self) -> None:
+        if self._live is not None:
+            self._live.update(self._table())
+
+    def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold", title="A day at the firm", title_justify="left")
         for column in ("what happened", "seen in", "after"):
             table.add_column(column, justify="right" if column == "after" else "left")
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*(Text(cell) for cell in row))
         return table
 
 
-def run_demo(*, ics: tuple[Path, ...] = (), keep: bool = False) -> int:
-    """Run the demo. Returns 0 when every act arrived, both sides agree and the mails were as predicted; else 1."""
+def run_demo(*, ics: Sequence[Path] = (), keep: bool = False) -> int:
+    """Run the demo. Returns 0 when every act arrived, both sides agree and the mails were as predicted, else 1.
+
+    Leaves nothing running and no folder behind; the logs are kept, and named, when something was wrong. Raises
+    ConfigError before anything runs, ConcordError when it cannot go on. For the main thread.
+    """
+    unusable = [f"{path}: no such file" for path in ics if not path.is_file()]
+    if unusable:
+        raise ConfigError(unusable, "Nothing was started.")
     state_dir = Path(tempfile.mkdtemp(prefix="concord-demo-"))
-    started = datetime.now(UTC)
-    seed = build_firm(started, users=USERS, contacts=CONTACTS, events=EVENTS)
-    try:
-        out.print(
-            f"A firm of {USERS} users, {CONTACTS} contacts and {EVENTS} events. Starting Kafka and every role ..."
-        )
-        with environment(DevOptions(port_base=0, seed=seed, ics=ics, state_dir=state_dir)) as env:
-            is_good = _run(env, started)
-            if keep:
-                out.print(f"Still running: export CONCORD_BROKER={env.broker.address}. Ctrl-C ends it.")
-                _until_interrupted()
-        return 0 if is_good else 1
-    finally:
+    keeps_logs = True
+    with ended_by_signals() as interruptions:
+        try:
+            is_good = _demo(tuple(ics), state_dir, interruptions, keep=keep)
+            keeps_logs = not is_good
+        except KeyboardInterrupt:
+            keeps_logs = False
+            say("Interrupted: everything was stopped.")
+            return INTERRUPTED
+        finally:
+            interruptions.ignore()
+            _tidy(state_dir, keeps_logs=keeps_logs)
+    return 0 if is_good else 1
+
+
+def _tidy(state_dir: Path, *, keeps_logs: bool) -> None:
+    """Remove the run's folder, or all but its logs."""
+    logs = state_dir / "logs"
+    if not keeps_logs or not logs.is_dir():
         shutil.rmtree(state_dir, ignore_errors=True)
+        return
+    shutil.rmtree(state_dir / "data", ignore_errors=True)
+    say(f"The logs of the roles are kept in {logs}.")
 
 
-def _run(env: Environment, started: datetime) -> bool:
-    outlook = Outlook(env.simulators.graph_url, env.simulators.environment()["GRAPH_TOKEN"])
-    practifi = Practifi(
-        env.simulators.salesforce_url,
-        env.simulators.environment()["SF_TOKEN"],
-        env.simulators.environment()["SF_VERSION"],
-    )
-    try:
-        settings = _enable(env)
-        mails_before = len(env.simulators.graph.mails)
-        firm = _cast(env, outlook, practifi, settings)
+def _demo(ics: tuple[Path, ...], state_dir: Path, interruptions: Interruptions, *, keep: bool) -> bool:
+    phases = Phases()
+    seed = build_firm(datetime.now(UTC), users=USERS, contacts=CONTACTS, events=EVENTS)
+    options = DevOptions(port_base=0, seed=seed, ics=ics, state_dir=state_dir, needs_empty_broker=True)
+    say(f"A firm of {USERS} users, {CONTACTS} contacts and {EVENTS} events. Starting Kafka and every role ...")
+    with environment(options, lambda part: phases.done(f"start: {part}")) as env:
+        try:
+            verdict = judge(perform(env, phases))
+            show(verdict)
+            if keep:
+                _hold(env)
+        finally:
+            interruptions.ignore()
+    return not verdict.problems
+
+
+def _hold(env: Environment) -> None:
+    """Leave everything running until a signal comes."""
+    say(f"Still running. Microsoft Graph {env.simulators.graph_url}, Salesforce {env.simulators.salesforce_url}.")
+    say(f"In another terminal: export CONCORD_BROKER={env.broker.address}, then `concord status`. Ctrl-C ends it.")
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
+
+
+def perform(env: Environment, phases: Phases) -> Evidence:
+    """Play the day, and read what both services and the log hold after it. Raises ConcordError."""
+    variables = env.simulators.environment()
+    with (
+        contextlib.closing(Outlook(env.simulators.graph_url, variables["GRAPH_TOKEN"])) as outlook,
+        contextlib.closing(
+            Practifi(env.simulators.salesforce_url, variables["SF_TOKEN"], variables["SF_VERSION"])
+        ) as practifi,
+    ):
+        broker = env.broker.address
+        _until(lambda: len(read_directory(broker).complete_sides) == 2, DIRECTORY_S, "the directory of both sides")
+        before = gather(env.simulators, outlook, practifi, Settings(users=tuple(_everybody(broker))))
+        set_settings(broker, SETTINGS, by="demo")
+        settings = switch_users(broker, [], enable=True, every=True, by="demo")
+        phases.done("read the directory, enable everybody")
+        imported = sum(report.imported for report in env.simulators.reports)
         progress = Progress()
-        begun = time.monotonic()
-        _wait(lambda: wait_settled(env.broker.address, SETTLE_S).is_settled, SETTLE_S, "the first exchange")
-        progress.rows.append(("the firm's existing events exchanged, no mail sent", "both", _took(begun)))
-        quiet = len(env.simulators.graph.mails) == mails_before
-        with Live(progress.table(), console=out, refresh_per_second=8) as live:
-            never = [scene.title for scene in scenes(firm) if not _play(scene, progress, live)]
-        settling = wait_settled(env.broker.address, SETTLE_S)
-        agreement = compare(gather(env, outlook, practifi, settings))
-        return _summary(env, agreement, started) and not never and quiet and settling.is_settled
-    finally:
-        outlook.close()
-        practifi.close()
+        with progress.shown():
+            shortfalls = _first_exchange(env, progress, SETTLE_S + imported * SETTLE_PER_EVENT_S)
+            phases.done("exchange the existing events")
+            shortfalls += _day(scenes(_cast(env, outlook, practifi, settings)), progress)
+            phases.done("the day")
+        settling = wait_settled(broker, SETTLE_S)
+        if not settling.is_settled:
+            shortfalls.append(f"not settled {SETTLE_S:.0f} s after the last act: {_open_work(settling)}")
+        phases.done("settle")
+        now = gather(env.simulators, outlook, practifi, settings)
+        log = read_log(broker)
+    phases.done("compare")
+    return Evidence(
+        now=now, before=before, log=log, sent=sent_mails(env.simulators), shared_marks=shared_marks(env.simulators),
+        reports=env.simulators.reports, restarts=env.roles.restarts, shortfalls=tuple(shortfalls),
+        phases=tuple(phases.rows),
+    )  # fmt: skip
 
 
-def _enable(env: Environment) -> Settings:
-    """Wait until both sides' people are known, then let everybody take part in both directions."""
-    broker = env.broker.address
-    _wait(lambda: len(read_directory(broker).complete_sides) == 2, DIRECTORY_S, "the directory of both sides")
-    set_settings(broker, SETTINGS, by="demo")
-    return switch_users(broker, [], enable=True, every=True, by="demo")
+def _everybody(broker: str) -> list[UserSetting]:
+    return known_users(read_directory(broker), Settings())
+
+
+def _first_exchange(env: Environment, progress: Progress, limit_s: float) -> list[str]:
+    """What was there before is exchanged, and nobody gets a mail of it. Raises ConcordError when it does not end."""
+    progress.begin("the firm's existing events exchanged, no mail sent", "both")
+    begun = time.monotonic()
+    settling = wait_settled(env.broker.address, limit_s)
+    if not settling.is_settled:
+        raise ConcordError(f"The first exchange has not ended after {limit_s:.0f} s: {_open_work(settling)}.")
+    mails = sum(sent_mails(env.simulators).values())
+    progress.end(_took(begun))
+    return [f"{mails} mails were sent by enabling users, which must send none"] if mails else []
 
 
 def _cast(env: Environment, outlook: Outlook, practifi: Practifi, settings: Settings) -> Firm:
@@ -137,161 +235,49 @@ def _cast(env: Environment, outlook: Outlook, practifi: Practifi, settings: Sett
     )
 
 
-def _play(scene: Scene, progress: Progress, live: Live) -> bool:
-    progress.rows.append((scene.title, scene.towards, "..."))
-    live.update(progress.table())
-    scene.act()
+def _day(acts: Iterator[Scene], progress: Progress) -> list[str]:
+    """Play act after act. The first that never shows ends the day: those after it build on it."""
+    for scene in acts:
+        problem = _play(scene, progress)
+        if problem:
+            left = [later.title for later in acts]
+            return [problem, *([f"not played after that: {', '.join(left)}"] if left else [])]
+    return []
+
+
+def _play(scene: Scene, progress: Progress) -> str:
+    """One act; what went wrong, "" when it was seen."""
+    progress.begin(scene.title, scene.towards)
     begun = time.monotonic()
-    is_seen = False
-    while not is_seen and time.monotonic() - begun < ACT_S:
-        is_seen = scene.is_seen()
-        if not is_seen:
+    try:
+        scene.act()
+        begun = time.monotonic()
+        while not scene.is_seen():
+            if time.monotonic() - begun > ACT_S:
+                progress.end("never")
+                return f"{scene.title}: not seen in {scene.towards} within {ACT_S:.0f} s"
             time.sleep(0.05)
-    progress.rows[-1] = (scene.title, scene.towards, _took(begun) if is_seen else "never")
-    live.update(progress.table())
-    return is_seen
+    except (ConcordError, httpx.HTTPError) as error:
+        progress.end("failed")
+        return f"{scene.title}: {error}"
+    progress.end(_took(begun))
+    return ""
 
 
 def _took(begun: float) -> str:
     return f"{time.monotonic() - begun:.2f} s"
 
 
-def _wait(test: Callable[[], bool], limit_s: float, what: str) -> None:
+def _until(test: Callable[[], bool], limit_s: float, what: str) -> None:
     deadline = time.monotonic() + limit_s
     while not test():
         if time.monotonic() > deadline:
-            raise ConcordError(f"Waited {limit_s:.0f} s for {what} in vain.", "The roles' logs are under logs/.")
+            raise ConcordError(f"Waited {limit_s:.0f} s for {what} in vain.")
         time.sleep(0.3)
 
 
-def gather(env: Environment, outlook: Outlook, practifi: Practifi, settings: Settings) -> Compared:
-    """What both services hold now, read through their own APIs."""
-    users = [user for user in settings.users if user.is_enabled]
-    records = {}
-    for row in practifi.query("SELECT Id, Email, practifi__Alternative_Email__c FROM Contact ORDER BY Id DESC"):
-        for address in (row["practifi__Alternative_Email__c"], row["Email"]):
-            if address:
-                records[address.lower()] = row["Id"]
-    for row in practifi.query("SELECT Id, Email FROM User WHERE IsActive = true"):
-        if row["Email"]:
-            records[row["Email"].lower()] = row["Id"]
-    earliest, latest = inbound_range(settings, datetime.now(UTC))
-    since = max((user.outbound_since for user in users if user.outbound_since is not None), default=latest)
-    events = env.simulators.on_salesforce(env.simulators.salesforce.records, "Event")
-    return Compared(
-        mailboxes={user.address.lower(): outlook.all(user.address) for user in users},
-        events=[event for event in events if not event["IsChild"]],
-        relations=env.simulators.on_salesforce(env.simulators.salesforce.records, "EventRelation"),
-        records=records,
-        owners={user.address.lower(): user.salesforce_id for user in users},
-        since=since,
-        earliest=earliest,
-        latest=latest,
-    )
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What the log says happened. Mails are counted by kind and address."""
-
-    entries: int
-    decisions: int
-    writes: Counter[str]
-    predicted: Counter[tuple[str, str]]
-    duplicates: int
-
-
-def count(env: Environment) -> Counts:
-    """Read the topics once."""
-    broker = env.broker.address
-    partitions = fold_journal(broker)
-    decisions = {
-        (d.partition, d.offset) for d in (decode(Decision, r.value) for r in read_topics(broker, SYNC_DECISIONS))
-    }
-    applied: dict[str, Outcome] = {}
-    for record in read_topics(broker, SYNC_OUTCOMES):
-        outcome = decode(Outcome, record.value)
-        if outcome.result is Result.APPLIED:
-            applied[outcome.command_id] = outcome
-    commands = {c.command_id: c for c in (decode(Command, r.value) for r in read_topics(broker, GRAPH_COMMANDS))}
-    mails = Counter(
-        (str(mail.kind), mail.address)
-        for command_id, command in commands.items()
-        if command_id in applied
-        for mail in command.mails
-    )
-    return Counts(
-        entries=sum(state.offset >= 0 for p in partitions.values() for state in p.pairs.values()),
-        decisions=len(decisions),
-        writes=Counter(f"{outcome.side} {outcome.action}" for outcome in applied.values()),
-        predicted=mails,
-        duplicates=duplicates(env),
-    )
-
-
-def duplicates(env: Environment) -> int:
-    """Events of either side that carry a mark which another event of that side carries as well."""
-    simulators = env.simulators
-    marks = Counter(
-        f"practifi {record['Concord_Sync_Key__c']}"
-        for record in simulators.on_salesforce(simulators.salesforce.records, "Event")
-        if record["Concord_Sync_Key__c"]
-    )
-    for mailbox in list(simulators.graph.world.users):
-        for event in simulators.on_graph(simulators.graph.events_of, mailbox):
-            for tag in event.get("singleValueExtendedProperties", ()):
-                marks[f"microsoft {tag['value']}"] += 1
-    return sum(times - 1 for times in marks.values())
-
-
-def _summary(env: Environment, agreement: Agreement, started: datetime) -> bool:
-    counts = count(env)
-    ours = env.simulators.environment()["GRAPH_CLIENT_ID"]
-    sent = Counter(
-        (str(mail.kind), mail.to.lower())
-        for mail in env.simulators.on_graph(lambda: list(env.simulators.graph.mails))
-        if mail.client == ours and mail.when >= started
-    )
-    rows: list[tuple[str, Any]] = [
-        ("pairs on the journal", counts.entries),
-        ("decisions", counts.decisions),
-        ("writes to Microsoft 365", sum(n for kind, n in counts.writes.items() if kind.startswith("graph"))),
-        ("writes to Practifi", sum(n for kind, n in counts.writes.items() if kind.startswith("salesforce"))),
-        ("mails predicted", sum(counts.predicted.values())),
-        ("mails sent for Concord's writes", sum(sent.values())),
-        ("duplicates", counts.duplicates),
-        ("workers restarted", env.roles.restarts),
-        ("events in Microsoft 365", agreement.microsoft_events),
-        ("events in Practifi", agreement.practifi_events),
-        ("on both sides and equal", agreement.agreeing),
-    ]
-    rows += [(f"rightly on one side: {why}", number) for why, number in sorted(agreement.refused.items())]
-    for report in env.simulators.reports:
-        rows.append((f"{report.file}: events imported", report.imported))
-        rows.append((f"{report.file}: refused by the calendar itself", len(report.refused)))
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in rows:
-        table.add_row(name, str(value))
-    out.print()
-    out.print(table)
-    problems = list(agreement.problems)
-    if sent != counts.predicted:
-        problems.append(
-            f"mails: {dict(counts.predicted - sent)} predicted and not sent, {dict(sent - counts.predicted)} sent"
-        )
-    if counts.duplicates:
-        problems.append(f"{counts.duplicates} duplicates")
-    for problem in problems[:20]:
-        out.print(f"[bold red]differs[/bold red] {problem}", highlight=False)
-    out.print("[bold green]Both sides agree.[/bold green]" if not problems else f"{len(problems)} differences.")
-    return not problems
-
-
-def _until_interrupted() -> None:
-    try:
-        while True:
-            time.sleep(1)
-    except KeyboardInterrupt:
-        return
+def _open_work(settling: Settling) -> str:
+    """What is left, in a few words."""
+    behind = [f"{row.group} is {row.records_behind} records behind on {row.topic}" for row in settling.behind[:3]]
+    pending = [f"{len(settling.pending)} pairs are under way"] if settling.pending else []
+    return "; ".join([*behind, *pending, *([settling.problem] if settling.problem else [])]) or "something still moves"

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from concord.comparison import INVITES
 from concord.demo_players import Outlook, Practifi, graph_time, practifi_time
+from schemas.errors import ConcordError
 
 KILLED: Final = "reconcile"
 
@@ -167,8 +168,7 @@ def _in_practifi(firm: Firm) -> Iterator[Scene]:
 
 def _on_both(firm: Firm) -> Iterator[Scene]:
     def conflict() -> None:
-        record = firm.practifi.with_external_id(firm.made["review"])
-        assert record is not None
+        record = _there(firm.practifi.with_external_id(firm.made["review"]))
         firm.practifi.edit(record["Id"], {"Subject": "Annual review (Practifi's words)", "Location": "Room 2"})
         firm.outlook.edit(firm.adviser, firm.made["review"], {"subject": "Annual review (Microsoft's words)"})
 
@@ -194,15 +194,20 @@ def _ends(firm: Firm) -> Iterator[Scene]:
     ended: dict[str, str] = {}
 
     def delete() -> None:
-        record = firm.practifi.get(firm.made["call"])
-        assert record is not None
-        ended["event"] = record["practifi__External_ID__c"]
+        ended["event"] = _there(firm.practifi.get(firm.made["call"]))["practifi__External_ID__c"]
         firm.practifi.delete(firm.made["call"])
 
     yield Scene(
         "deleted in Practifi (policy: delete in Microsoft 365)", "Microsoft 365", delete,
         lambda: firm.outlook.get(firm.adviser, ended["event"]) is None,
     )  # fmt: skip
+
+
+def _there(record: dict[str, Any] | None) -> dict[str, Any]:
+    """A record that was seen before. Raises ConcordError when it is there no more."""
+    if record is None:
+        raise ConcordError("The event has vanished from Practifi.")
+    return record
 
 
 def _done(_: object) -> None:

@@ -9,9 +9,14 @@ from typing import Any, Final
 import httpx
 
 from concord.comparison import EXTERNAL_ID
+from schemas.errors import ConcordError
 
 # Longest wait for one answer of a simulator, in seconds.
 TIMEOUT_S: Final = 30.0
+
+
+class RequestFailed(ConcordError, RuntimeError):
+    """A service answered a player with an error: method, path, status and the service's words."""
 
 
 class Outlook:
@@ -123,7 +128,7 @@ class Practifi:
 
 def _ok(answer: httpx.Response) -> Any:
     if answer.is_error:
-        raise RuntimeError(
+        raise RequestFailed(
             f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:300]}"
         )
     return answer.json() if answer.content else {}

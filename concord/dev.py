@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +19,20 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from concord.broker import DevelopmentBroker, start_broker
-from concord.processes import RoleProcesses
+from concord.broker_settings import process_started
+from concord.processes import RoleProcesses, end_leftovers
 from concord.topics import create_topics
-from schemas.topics import DEFAULT_PARTITIONS
+from schemas.errors import ConfigError
+from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 from simulators.launch import SimulatorOptions, Simulators, report_lines, running_simulators
 from simulators.seed import Seed
 
 STATE_DIR: Final = Path(".concord")
 PID_FILE: Final = "dev.pid"
+ROLES_FILE: Final = "roles.json"
+
+# Longest wait for an earlier `concord dev` to end, in seconds: roles, simulators and broker together.
+STOP_S: Final = 40.0
 
 # Fast enough to watch; production's own figures are the defaults of `concord.config`.
 FAST: Final = {
@@ -46,6 +55,8 @@ class DevOptions:
     print_env: bool = False
     seed: Seed | None = None
     state_dir: Path = STATE_DIR
+    needs_empty_broker: bool = False
+    """Refuse a broker on which Concord's topics stand already."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +100,24 @@ def role_variables(broker: str, simulators: Simulators, state_dir: Path) -> dict
     }
 
 
+def _unheard(_: str) -> None:
+    """Nobody wants to know what is ready."""
+
+
 @contextmanager
-def environment(options: DevOptions) -> Iterator[Environment]:
-    """Everything, for the length of a `with` block. Raises ConfigError before anything runs half."""
+def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard) -> Iterator[Environment]:
+    """Everything, for the length of a `with` block; `on_ready` is told each part that has started.
+
+    Raises ConfigError before anything runs half.
+    """
     options.state_dir.mkdir(parents=True, exist_ok=True)
     state_dir = options.state_dir.resolve()
     with ExitStack() as stack:
         broker = stack.enter_context(start_broker())
+        on_ready("Kafka")
+        if broker.kind != "given":
+            # Its topics are new: what workers kept of an earlier broker's would be taken for this one's.
+            shutil.rmtree(state_dir / "data", ignore_errors=True)
         simulators = stack.enter_context(
             running_simulators(
                 SimulatorOptions(
@@ -104,38 +126,84 @@ def environment(options: DevOptions) -> Iterator[Environment]:
                 )
             )
         )  # fmt: skip
-        create_topics(broker.address, partitions=DEFAULT_PARTITIONS, replication=1)
+        on_ready("simulators")
+        created = create_topics(broker.address, partitions=DEFAULT_PARTITIONS, replication=1)
+        if options.needs_empty_broker and len(created) < len(TOPICS):
+            raise ConfigError(
+                [f"Concord's topics stand already on the broker at {broker.address}, and this needs one without"],
+                "Unset CONCORD_BROKER to let one be started.",
+            )
+        on_ready("topics")
         variables = role_variables(broker.address, simulators, state_dir)
-        roles = RoleProcesses(variables, state_dir / "logs")
+        end_leftovers(state_dir / ROLES_FILE)
+        roles = RoleProcesses(variables, state_dir / "logs", pids=state_dir / ROLES_FILE)
         stack.callback(roles.stop)
         roles.start()
+        on_ready("roles")
         yield Environment(broker, simulators, roles, variables)
 
 
-def run_dev(options: DevOptions) -> int:
-    """Run until a signal comes. Returns the exit code."""
-    done = threading.Event()
+class Interruptions:
+    """Signals that ask this process to end: the first raises KeyboardInterrupt, later ones are not heard."""
 
-    def end(_: int, __: FrameType | None) -> None:
-        done.set()
+    def __init__(self) -> None:
+        self._is_heard = True
 
-    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    pid_file = options.state_dir / PID_FILE
+    def ignore(self) -> None:
+        """From now on none is heard: what stops everything in order must not be cut short."""
+        self._is_heard = False
+
+    def __call__(self, _: int, __: FrameType | None) -> None:
+        """The signal handler."""
+        if self._is_heard:
+            self._is_heard = False
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[Interruptions]:
+    """SIGINT, SIGTERM and SIGHUP end a `with` block by KeyboardInterrupt. For the main thread."""
+    interruptions = Interruptions()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, interruptions) for number in numbers}
     try:
-        with environment(options) as env:
-            pid_file.write_text(f"{os.getpid()}\n")
-            lines = [f"{name}={value}" for name, value in env.simulators.environment().items()]
-            lines.append(f"CONCORD_BROKER={env.broker.address}")
-            sys.stdout.write("\n".join(lines) + "\n" if options.print_env else _welcome(options, env))
-            sys.stdout.flush()
-            for line in report_lines(env.simulators.reports):
-                sys.stderr.write(line + "\n")
-            done.wait()
+        yield interruptions
     finally:
-        pid_file.unlink(missing_ok=True)
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def run_dev(options: DevOptions) -> int:
+    """Run until a signal comes. Returns the exit code. Raises ConfigError when this folder's own runs already."""
+    pid_file = options.state_dir / PID_FILE
+    pid = _running_dev(pid_file)
+    if pid is not None:
+        raise ConfigError([f"it runs already, as process {pid}"], "`make down` (`concord dev --stop`) ends it.")
+    with ended_by_signals() as interruptions, contextlib.suppress(KeyboardInterrupt):
+        try:
+            _say("Starting Kafka, the simulators and every role ...")
+            options.state_dir.mkdir(parents=True, exist_ok=True)
+            pid_file.write_text(f"{os.getpid()} {process_started(os.getpid())}\n", encoding="utf-8")
+            with environment(options) as env:
+                lines = [f"{name}={value}" for name, value in env.simulators.environment().items()]
+                lines.append(f"CONCORD_BROKER={env.broker.address}")
+                sys.stdout.write("\n".join(lines) + "\n" if options.print_env else _welcome(options, env))
+                sys.stdout.flush()
+                for line in report_lines(env.simulators.reports):
+                    _say(line)
+                try:
+                    threading.Event().wait()
+                finally:
+                    interruptions.ignore()
+                    _say("Stopping ...")
+        finally:
+            pid_file.unlink(missing_ok=True)
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _welcome(options: DevOptions, env: Environment) -> str:
@@ -151,19 +219,37 @@ In another terminal:
   concord users list
   concord users enable --all
   concord settings set direction=two_way
-  concord status
+  concord status --wait 60
 """
 
 
-def stop_dev(state_dir: Path = STATE_DIR) -> int:
-    """End what an earlier `concord dev` of this folder left running. Returns 0, also when nothing ran."""
-    pid_file = state_dir / PID_FILE
+def _running_dev(pid_file: Path) -> int | None:
+    """The process that a file names, None when there is none or its number belongs to another process by now."""
     try:
-        pid = int(pid_file.read_text())
-        os.kill(pid, signal.SIGTERM)
+        pid, started = pid_file.read_text(encoding="utf-8").split()
+        return int(pid) if process_started(int(pid)) == started else None
     except (OSError, ValueError):
+        return None
+
+
+def stop_dev(state_dir: Path = STATE_DIR) -> int:
+    """End what an earlier `concord dev` of this folder left running, and wait for its end.
+
+    Returns 0, also when nothing ran; 1 when it does not end.
+    """
+    pid_file = state_dir / PID_FILE
+    pid = _running_dev(pid_file)
+    orphans = end_leftovers(state_dir / ROLES_FILE) if pid is None else 0
+    if pid is None:
         pid_file.unlink(missing_ok=True)
-        sys.stdout.write("Nothing is running.\n")
+        sys.stdout.write(f"Ended {orphans} roles that were left over.\n" if orphans else "Nothing is running.\n")
         return 0
-    sys.stdout.write(f"Asked process {pid} to stop.\n")
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    while _running_dev(pid_file) is not None:
+        if time.monotonic() > deadline:
+            sys.stdout.write(f"Process {pid} has not stopped within {STOP_S:.0f} s.\n")
+            return 1
+        time.sleep(0.1)
+    sys.stdout.write(f"Stopped process {pid}.\n")
     return 0

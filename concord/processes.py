@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from concord.broker_settings import process_started
 
 # Name of each role and the command that runs it.
 ROLES: Final[dict[str, tuple[str, ...]]] = {
@@ -40,11 +44,15 @@ class _Running:
 
 @dataclass
 class RoleProcesses:
-    """All roles as child processes. `environ` is what they get beside this process's own; logs go to `log_dir`."""
+    """All roles as child processes. `environ` is what they get beside this process's own; logs go to `log_dir`.
+
+    `pids` names a file that says which processes run, for `end_leftovers` should this process be killed.
+    """
 
     environ: Mapping[str, str]
     log_dir: Path
     roles: tuple[str, ...] = tuple(ROLES)
+    pids: Path | None = None
     restarts: int = 0
     _running: dict[str, _Running] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -56,6 +64,7 @@ class RoleProcesses:
         self.log_dir.mkdir(parents=True, exist_ok=True)
         for role in self.roles:
             self._running[role] = _Running(self._spawn(role), time.monotonic())
+        self._note()
         self._watcher = threading.Thread(target=self._watch, name="role watcher", daemon=True)
         self._watcher.start()
 
@@ -85,6 +94,14 @@ class RoleProcesses:
         elif now >= running.restart_at:
             self.restarts += 1
             running.process, running.started, running.restart_at = self._spawn(role), now, None
+            self._note()
+
+    def _note(self) -> None:
+        """Write down which processes run."""
+        if self.pids is not None:
+            found = {role: one.process.pid for role, one in self._running.items()}
+            marks = {role: [pid, process_started(pid)] for role, pid in found.items()}
+            self.pids.write_text(json.dumps(marks), encoding="utf-8")
 
     def pid(self, role: str) -> int:
         """The process id of a role as it runs now."""
@@ -119,3 +136,20 @@ class RoleProcesses:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if self.pids is not None:
+            self.pids.unlink(missing_ok=True)
+
+
+def end_leftovers(pids: Path) -> int:
+    """End roles that a killed process left running, as its file names them. Returns how many there were."""
+    try:
+        marks = json.loads(pids.read_text(encoding="utf-8"))
+        left = [int(pid) for pid, started in marks.values() if started and process_started(int(pid)) == started]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return 0
+    for pid in left:
+        # Nobody waits for an orderly end: they come back from any crash.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    pids.unlink(missing_ok=True)
+    return len(left)

@@ -47,6 +47,8 @@ class ImportReport:
     """Events that were imported with something left out or completed, one sentence each."""
     problem: str = ""
     """Why the file as a whole could not be read; "" when it could."""
+    events: tuple[str, ...] = ()
+    """Graph ids of the imported events."""
 
     @property
     def recurring(self) -> int:
@@ -87,18 +89,22 @@ class _Importer:
         """Put every event where it belongs."""
         refused = [Refusal(entry.uid, entry.subject, entry.reason, entry.is_recurring) for entry in unread]
         notes: list[str] = []
-        imported = 0
+        placed: list[str] = []
         for event in events:
             try:
-                notes += [f"{event.subject or '(no subject)'}: {note}" for note in self._put(event)]
-                imported += 1
+                event_id, said = self._put(event)
+                placed.append(event_id)
+                notes += [f"{event.subject or '(no subject)'}: {note}" for note in said]
             except Unusable as problem:
                 refused.append(Refusal(event.uid, event.subject, str(problem)))
             except GraphError as problem:
                 refused.append(Refusal(event.uid, event.subject, f"the mailbox refuses it: {problem.message}"))
-        return ImportReport(file, len(events) + len(unread), imported, tuple(refused), tuple(notes))
+        return ImportReport(
+            file, len(events) + len(unread), len(placed), tuple(refused), tuple(notes), events=tuple(placed)
+        )
 
-    def _put(self, event: IcsEvent) -> list[str]:
+    def _put(self, event: IcsEvent) -> tuple[str, list[str]]:
+        """The new event's Graph id, and what was left out or completed. Raises Unusable, GraphError."""
         notes = list(event.notes)
         user = self._mailbox_of(event.organizer)
         is_own = event.organizer is None or self._is_address_of(user, event.organizer.address)
@@ -116,9 +122,9 @@ class _Importer:
         if event.start == event.end:
             event = replace(event, end=replace(event.end, wall=event.end.wall + timedelta(minutes=DEFAULT_MINUTES)))
             notes.append(f"it lasts no time, which a mailbox does not take: given {DEFAULT_MINUTES} minutes")
-        self._graph.add_event(user.id, event_json(event, user, is_own=is_own))
+        event_id = self._graph.add_event(user.id, event_json(event, user, is_own=is_own))
         held.add(event.uid)
-        return notes
+        return event_id, notes
 
     def _mailbox_of(self, organizer: Person | None) -> User:
         """The organizer's own mailbox when the tenant has it, else the one the file is imported for."""
