@@ -41,6 +41,7 @@ MEANINGS: Final[dict[str, str]] = {
     "commencement_date": "start of the past that is synced into Practifi; set when the first user is enabled",
     "inbound_years": "how far ahead changes come into Practifi, in years",
     "outbound_months": "how far ahead changes go out to Microsoft 365, in months",
+    "series_months": "how far ahead the occurrences of a series are synced, in months",
     "conflict_scope": "what Microsoft 365 wins: the field that both changed, or the whole record",
     "show_as_list": "Show Time As values of the org: extended (five) or standard (three)",
     "licences": "how many users may be enabled; 0: no limit",
@@ -86,7 +87,7 @@ def settings_show(as_json: AsJson = False) -> None:
         return
     print_table(
         ("setting", "value", "what it does"),
-        [(name, _word(value), MEANINGS[name]) for name, value in _values(document).items()],
+        [(name, _word(value), MEANINGS.get(name)) for name, value in _values(document).items()],
     )
     if document.number:
         say(f"Number {document.number}, saved {document.changed_at:%Y-%m-%d %H:%M:%S} UTC by {document.changed_by}.")

@@ -66,7 +66,7 @@ class Moment:
 
 
 # What is told of an item that is seen for the first time.
-INTRODUCED: Final = ("subject", "time", "location", "show_as", "privacy", "reminder", "people", "owner")
+INTRODUCED: Final = ("subject", "time", "location", "show_as", "privacy", "reminder", "people", "owner", "recurring")
 
 
 def timeline(
@@ -170,7 +170,8 @@ def _answer(outcome: Outcome) -> str:
 
 
 def _introduction(content: CalendarEvent, hide: bool) -> tuple[tuple[str, str], ...]:
-    return tuple((group, _hidden(group, words(content, group), hide)) for group in INTRODUCED)
+    told = INTRODUCED if content.recurring else INTRODUCED[:-1]
+    return tuple((group, _hidden(group, words(content, group), hide)) for group in told)
 
 
 def _differences(before: CalendarEvent, after: CalendarEvent, hide: bool) -> tuple[Difference, ...]:

@@ -17,6 +17,7 @@ from schemas.groups import (
     OWNER,
     PEOPLE,
     PRIVACY,
+    RECURRING,
     REMINDER,
     SHOW_AS,
     SUBJECT,
@@ -37,6 +38,7 @@ NAMES: Final[dict[str, str]] = {
     REMINDER: "reminder",
     PEOPLE: "attendees",
     OWNER: "assigned to",
+    RECURRING: "series",
     MARKS: "marks",
 }
 NOTHING: Final = "nothing"
@@ -63,8 +65,7 @@ def words(content: CalendarEvent, group: str) -> str:
         case "privacy":
             return str(content.sensitivity)
         case _:
-            text = {SUBJECT: content.subject, BODY: content.body, LOCATION: content.location}[group]
-            return quoted(text)
+            return quoted(getattr(content, group))
 
 
 def stored(group: str, text: str) -> str:
@@ -75,7 +76,7 @@ def stored(group: str, text: str) -> str:
         return _stored_people(text)
     if group == REMINDER:
         return _reminder(int(text)) if text.isdigit() else NO_REMINDER
-    if group in (SUBJECT, BODY, LOCATION):
+    if group in (SUBJECT, BODY, LOCATION, RECURRING):
         return quoted(text)
     return _spaced(text) or NOTHING
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from projections.wording import excerpts, span_words, stored, words
+from projections.wording import NAMES, excerpts, span_words, stored, words
 from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.groups import ALL
 from streams.mapping import readable
@@ -17,6 +17,7 @@ EVENT = CalendarEvent(
     TimeSpan(START, START + timedelta(minutes=90)), "Review", "Bring the forms", "Room 1", ShowAs.OUT_OF_OFFICE,
     Sensitivity.PRIVATE, 15, (Attendee("carla@out.example", "Carla", record_id="003C", response=Response.ACCEPTED),),
     Attendee("ann@firm.example", "Ann"), "005ANN", sync_status="Synced", external_id="AAMk1",
+    recurring="Every week on Mon, no end",
 )  # fmt: skip
 
 
@@ -46,6 +47,7 @@ def test_times_read_as_people_say_them(span: TimeSpan, text: str) -> None:
         ("people", "Carla <carla@out.example> (accepted)"),
         ("owner", "Ann"),
         ("marks", "Synced, AAMk1"),
+        ("recurring", "“Every week on Mon, no end”"),
     ],
 )
 def test_each_group_in_words(group: str, text: str) -> None:
@@ -53,10 +55,19 @@ def test_each_group_in_words(group: str, text: str) -> None:
     assert words(EVENT, group) == text
 
 
-@pytest.mark.parametrize("group", ["time", "people", "reminder", "subject", "body", "location", "show_as", "privacy"])
+@pytest.mark.parametrize(
+    "group", ["time", "people", "reminder", "subject", "body", "location", "show_as", "privacy", "recurring"]
+)
 def test_a_stored_value_reads_like_the_value_itself(group: str) -> None:
     """What a decision stored as JSON is told in the words used for an event."""
     assert stored(group, readable(EVENT, group)) == words(EVENT, group)
+
+
+@pytest.mark.parametrize("group", ALL)
+def test_every_group_has_a_name_and_words(group: str) -> None:
+    """A group that is added to the vocabulary can be told."""
+    assert NAMES[group]
+    assert words(EVENT, group)
 
 
 @pytest.mark.parametrize("group", ALL)
