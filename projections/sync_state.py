@@ -323,6 +323,7 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
     An item that was removed meanwhile stays removed. Salesforce stamps whole seconds: of two readings with one stamp
     the source's stands unless it is what the command was based on, because the source comes again when it was older.
     """
+    item = _same_entry(held.item, item)
     if held.item is None or held.item.id != item.id:
         copies = tuple(item if _is_later_copy(item, copy) else copy for copy in held.copies)
         return replace(held, copies=copies)
@@ -338,3 +339,13 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
 
 def _is_later_copy(item: Item, copy: Item) -> bool:
     return copy.id == item.id and copy.modified_at <= item.modified_at
+
+
+def _same_entry(held: Item | None, answered: Item) -> Item:
+    """An item as a write's answer shows it, with what only a source knows: which date of which series it is."""
+    if held is None or held.id != answered.id:
+        return answered
+    content = replace(answered.content, recurring=held.content.recurring)
+    if held.side is Side.SALESFORCE:
+        return answered
+    return replace(answered, i_cal_uid=held.i_cal_uid, original_start=held.original_start, content=content)

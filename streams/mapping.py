@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item
-from schemas.groups import MARKS, OWNER, PEOPLE, TIME, take
+from schemas.groups import MARKS, OWNER, PEOPLE, RECURRING, TIME, take
 from schemas.settings import Settings, ShowAsList
 from schemas.state import Status
 
@@ -90,6 +90,7 @@ def practifi_view(item: Item, settings: Settings) -> CalendarEvent:
         owner_id=owner_id,
         send_invitations=settings.send_invitations,
         external_id=item.id,
+        recurring=content.recurring,
     )
 
 
@@ -140,6 +141,8 @@ def value(content: CalendarEvent, group: str) -> Any:
 
 def edited_value(content: CalendarEvent, group: str) -> Any:
     """Like `value`, for what a Practifi user can edit: who is invited, and whether invitations go out; no answers."""
+    if group == RECURRING:
+        return None  # read-only in Practifi
     if group == PEOPLE:
         return content.send_invitations, tuple(sorted(a.record_id for a in content.attendees))
     return value(content, group)

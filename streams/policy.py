@@ -77,7 +77,7 @@ def outbound_gate(
     ahead = [span for span in _spans(item.content, agreed) if _has_not_begun(span, now)]
     if not ahead:
         return "past"
-    if not any(span.start_utc <= _months_ahead(now, settings.outbound_months) for span in ahead):
+    if not any(span.start_utc <= months_ahead(now, settings.outbound_months) for span in ahead):
         return "out_of_range"
     contents = (item.content,) if graph is None else (item.content, graph.content)
     if any(is_private(content) for content in contents) and not settings.sync_private_events:
@@ -132,7 +132,7 @@ def _is_in_inbound_range(span: TimeSpan, settings: Settings, now: datetime) -> b
 def inbound_range(settings: Settings, now: datetime) -> tuple[datetime, datetime]:
     """From Commencement Date to now plus the years of the setting, both inclusive."""
     first = settings.commencement_date or now.date()
-    return datetime.combine(first, time(), UTC), _months_ahead(now, 12 * settings.inbound_years)
+    return datetime.combine(first, time(), UTC), months_ahead(now, 12 * settings.inbound_years)
 
 
 def _has_not_begun(span: TimeSpan, now: datetime) -> bool:
@@ -140,7 +140,8 @@ def _has_not_begun(span: TimeSpan, now: datetime) -> bool:
     return span.start_utc + timedelta(days=1) > now if span.is_all_day else span.start_utc >= now
 
 
-def _months_ahead(now: datetime, months: int) -> datetime:
+def months_ahead(now: datetime, months: int) -> datetime:
+    """The same day and time so many months later, or the last day of that month."""
     years, month = divmod(now.month - 1 + months, 12)
     year = min(now.year + years, 9999)
     day = min(now.day, monthrange(year, month + 1)[1])

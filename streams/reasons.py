@@ -53,6 +53,7 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("awaiting_salesforce", "7.21", "The Microsoft 365 event carries our mark; its Practifi event was not read yet."),
     ("not_this_pairs", "7.12", "A copy that carries another event's mark: an event of its own."),
     ("refused_before", "8", "The service refused exactly this write; it is tried again when something changes."),
+    ("series_master", "10.2", "A series: each of its dates is an event of its own."),
     ("detached", "2a", "No longer connected: one side was deleted and the policy kept the other."),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from projections.sync_state import command_digest, other, side_of, with_side
 from schemas.calendar import CalendarEvent
-from schemas.changes import Item, Side
+from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Command, FieldChange, Verdict
 from schemas.groups import ALL, CONTENT, INBOUND, MARKS, OWNER, PEOPLE, REMINDER, take
 from schemas.settings import ConflictScope, Settings
@@ -66,6 +66,8 @@ def reconcile(state: PairState, settings: Settings, now: datetime) -> Plan:
     graph, salesforce = state.graph, state.salesforce
     if state.is_detached:
         return _detached(state, settings, now)
+    if graph.item is not None and graph.item.kind is Kind.SERIES_MASTER:
+        return _series(state, settings, now)
     if graph.item is not None and salesforce.item is not None:
         return _both(state, settings, now)
     if graph.item is not None:
@@ -77,6 +79,17 @@ def reconcile(state: PairState, settings: Settings, now: datetime) -> Plan:
             return _deletion(state, Side.SALESFORCE, salesforce.item, settings, now)
         return _only_in_practifi(state, salesforce.item, settings, now)
     return _settled(state, Status.NOT_SYNCED, state.reason)
+
+
+def _series(state: PairState, settings: Settings, now: datetime) -> Plan:
+    """A series has no event of its own in Practifi. One that was a single event before ends there by the policy for
+    deletions: its dates come as events of their own."""
+    if state.salesforce.item is not None:
+        return _deletion(state, Side.SALESFORCE, state.salesforce.item, settings, now)
+    if state.salesforce.is_deleted:  # should the series become a single event again, that one is made anew
+        gone = state.salesforce
+        state = replace(state, salesforce=SideState(generation=gone.generation + 1, gone=gone.gone))
+    return _settled(state, Status.NOT_SYNCED, "series_master")
 
 
 def _leading(side: SideState, settings: Settings) -> SideState:
@@ -324,6 +337,8 @@ def _gone_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
     was_edited = was_edited and settings.direction.is_inbound
     if was_edited and deletion_gate(False, item, settings, now) is None:
         gone = state.salesforce
+        if gone.pending is not None:  # its outcome may say that the edit had been carried before the deletion
+            return _settled(state, Status.PENDING, "edit_beats_deletion")
         fresh = SideState(generation=gone.generation + 1, gone=gone.gone)
         plan = _only_in_microsoft(replace(state, salesforce=fresh), item, settings, now)
         return replace(plan, reason="edit_beats_deletion") if plan.commands else plan

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
 import structlog
@@ -25,19 +25,20 @@ from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer, partition_of
 from connectors.exchange import run_async
 from connectors.graph.directory import read_directory
-from connectors.graph.source import Page, Reach, finish_resync, read_page, restart, verify_missing
+from connectors.graph.source import Page, Reach, finish_resync, read_instances, read_page, restart, verify_missing
 from connectors.graph.subscriptions import Endpoint, after_lifecycle, keep_subscription
 from connectors.graph.webhook import LIFECYCLE_PATH, NOTIFICATION_PATH, webhook_app
-from schemas.changes import Wakeup
+from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
-from schemas.cursors import GraphCursor
+from schemas.cursors import DeltaWindow, GraphCursor, SeriesInstances
 from schemas.errors import ResyncNeeded, ServiceError
 from schemas.settings import Settings
 from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS
-from streams.policy import inbound_range
+from streams.policy import inbound_range, months_ahead
 
 APP_NAME: Final = "concord-source-graph"
 DIRECTORY_KEY: Final = "!directory"
+HORIZON_ROW: Final = b"horizon/"
 
 # Mailboxes read side by side by one worker.
 MAILBOXES_AT_ONCE: Final = 16
@@ -71,12 +72,22 @@ def reach_of(settings: Settings, config: Config, now: datetime) -> Reach:
     """What is read of each mailbox under these settings: whole months, so that the end moves once a month."""
     start, end = inbound_range(settings, now)
     end = (end.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=62)).replace(day=1)
+    horizon = datetime.combine(months_ahead(now, settings.series_months).date(), time(), UTC)
     decisive = (
         settings.direction.is_inbound, settings.sync_private_events, settings.sync_internal_events,
-        settings.sync_unmatched_events, settings.commencement_date, settings.inbound_years,
+        settings.sync_unmatched_events, settings.commencement_date, settings.inbound_years, settings.series_months,
     )  # fmt: skip
     wanted = hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
-    return Reach(start, end, wanted, config.graph_window_days, config.graph_page_size)
+    return Reach(start, end, wanted, config.graph_window_days, config.graph_page_size, horizon)
+
+
+def series_row(mailbox: str, master_id: str) -> bytes:
+    """Where the table keeps which instances of a series are known."""
+    return f"series/{mailbox}/{master_id}".encode()
+
+
+def _lies_in(start: str, window: DeltaWindow) -> bool:
+    return f"{window.start_utc:%Y-%m-%dT%H:%M:%S}" <= start < f"{window.end_utc:%Y-%m-%dT%H:%M:%S}"
 
 
 class GraphSource:
@@ -136,12 +147,69 @@ class GraphSource:
                 continue
             self._publish(page, lane)
             await lane.acknowledged()
+            await self._drop_vanished(mailbox, page, lane)
             cursor, position, is_last = page.cursor, page.position, page.is_last
             seen |= page.seen_ids
             lane.set(row, encode(cursor))
         if cursor.is_resync:
             await self._verify(mailbox, seen, lane)
             lane.set(row, encode(finish_resync(cursor)))
+        await self._reach_further(mailbox, reach, lane)
+
+    async def _drop_vanished(self, mailbox: str, page: Page, lane: Lane) -> None:
+        """Instances of a re-sent series that were not sent again, and those of a series that is gone, are asked for:
+        the delta says nothing of a deleted or re-timed instance."""
+        window = page.window
+        gone = {change.id: dict[str, str]() for change in page.changes if change.item is None}
+        for master_id, present in {**gone, **page.series}.items():
+            row = series_row(mailbox, master_id)
+            raw = lane.get(row)
+            known = decode(SeriesInstances, raw).starts if raw is not None else {}
+            if raw is None and master_id in gone:
+                continue
+            missing = [
+                instance
+                for instance, start in known.items()
+                if instance not in present and (master_id in gone or window is None or _lies_in(start, window))
+            ]
+            await self._ask_for(mailbox, missing, lane)
+            left = {instance: start for instance, start in known.items() if instance not in missing}
+            lane.set(row, encode(SeriesInstances(master_id, {**left, **present})))
+
+    async def _reach_further(self, mailbox: str, reach: Reach, lane: Lane) -> None:
+        """Once a day the horizon of endless series moves on: what it has reached is read."""
+        row = HORIZON_ROW + mailbox.encode()
+        horizon = reach.series_until_utc
+        assert horizon is not None
+        raw = lane.get(row)
+        before = datetime.fromisoformat(raw.decode()) if raw is not None else horizon
+        if before < horizon:
+            exchange = read_instances(mailbox, before, horizon, now=datetime.now(UTC))
+            readings = await run_async(exchange, self.graph.client.send)
+            for change in readings.changes:
+                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
+                self._remember(mailbox, change, lane)
+            await lane.acknowledged()
+        if raw is None or before < horizon:
+            lane.set(row, horizon.isoformat().encode())
+
+    def _remember(self, mailbox: str, change: Change, lane: Lane) -> None:
+        item = change.item
+        if item is None or not item.series_master_id:
+            return
+        row = series_row(mailbox, item.series_master_id)
+        raw = lane.get(row)
+        known = decode(SeriesInstances, raw).starts if raw is not None else {}
+        start = f"{item.content.span.start_utc:%Y-%m-%dT%H:%M:%S}"
+        lane.set(row, encode(SeriesInstances(item.series_master_id, {**known, item.id: start})))
+
+    async def _ask_for(self, mailbox: str, ids: list[str], lane: Lane) -> None:
+        for start in range(0, len(ids), VERIFY_AT_ONCE):
+            some = ids[start : start + VERIFY_AT_ONCE]
+            readings = await run_async(verify_missing(mailbox, some, now=datetime.now(UTC)), self.graph.client.send)
+            for change in readings.changes:
+                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
+            await lane.acknowledged()
 
     async def _verify(self, mailbox: str, seen: set[str], lane: Lane) -> None:
         """After a full read: ids known from the log that did not come again are asked for, one by one."""
@@ -149,12 +217,7 @@ class GraphSource:
         missing = sorted(await known_ids(self._app, GRAPH_CHANGES, partition, mailbox) - seen)
         if missing:
             log.info("asking for events that a full read did not bring", mailbox=mailbox, count=len(missing))
-        for start in range(0, len(missing), VERIFY_AT_ONCE):
-            some = missing[start : start + VERIFY_AT_ONCE]
-            readings = await run_async(verify_missing(mailbox, some, now=datetime.now(UTC)), self.graph.client.send)
-            for change in readings.changes:
-                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
-            await lane.acknowledged()
+        await self._ask_for(mailbox, missing, lane)
 
     def _publish(self, page: Page, lane: Lane) -> None:
         for change in page.changes:

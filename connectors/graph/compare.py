@@ -12,7 +12,7 @@ from collections.abc import Iterable, Set
 from connectors.graph.text import clean, clean_body, is_same_text
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item
-from schemas.groups import CONTENT, MARKS, OWNER
+from schemas.groups import CONTENT, MARKS, OWNER, RECURRING
 
 
 def holds(item: Item, content: CalendarEvent, groups: Iterable[str], pair_key: str) -> bool:
@@ -20,7 +20,7 @@ def holds(item: Item, content: CalendarEvent, groups: Iterable[str], pair_key: s
     return all(
         item.sync_key == pair_key if group == MARKS else is_same(item.content, content, group)
         for group in groups
-        if group != OWNER
+        if group not in (OWNER, RECURRING)
     )
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from connectors.exchange import Exchange, Reply
 from connectors.graph import wire
+from connectors.graph.series import MASTER_TYPE, as_instance, is_instance, kind_of, master_id_of
 from connectors.graph.translate import UnreadableEvent, is_cancelled_copy, to_item, to_native
 from schemas.changes import Change, Side
 from schemas.cursors import DeltaWindow, GraphCursor
@@ -39,6 +40,8 @@ class Reach:
     wanted: str
     window_days: int = 1825
     page_size: int = 50
+    series_until_utc: datetime | None = None
+    """Instances of a series that start later are left for another day (`read_instances`); None reads them all."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Readings:
-    """What reading some events brought. `skipped` counts those out of scope (parts of a series)."""
+    """What reading some events brought. `skipped`: instances beyond the horizon, or whose series is gone."""
 
     changes: tuple[Change, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
@@ -76,12 +79,24 @@ class Page:
     position: int
     is_last: bool
     seen_ids: frozenset[str]
+    window: DeltaWindow | None = None
+    series: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Each series that was sent anew -> its instances in `window`: id -> start. Those known from before that start in
+    the window and are not among them have vanished and must go through `verify_missing`."""
 
 
-def is_in_scope(event: Mapping[str, Any]) -> bool:
-    """Whether an event is one we carry: single instances. Masters, occurrences and exceptions of a series are not."""
-    kind = event.get("type")
-    return kind.lower() == "singleinstance" if isinstance(kind, str) else event.get("recurrence") is None
+def is_in_reach(event: Mapping[str, Any], until: datetime | None) -> bool:
+    """Whether an event is read now: everything but instances of a series beyond the horizon."""
+    if until is None or not is_instance(event):
+        return True
+    return _start_of(event) < _plain(until)
+
+
+def _start_of(row: Mapping[str, Any]) -> str:
+    """A row's start in UTC, in a form that sorts; rows are asked for in UTC. "" when there is none."""
+    start = row.get("start")
+    text = start.get("dateTime") if isinstance(start, dict) else None
+    return text[:19] if isinstance(text, str) else ""
 
 
 def read_page(cursor: GraphCursor, reach: Reach, *, now: datetime, position: int = 0) -> Exchange[Page]:
@@ -107,14 +122,47 @@ def read_page(cursor: GraphCursor, reach: Reach, *, now: datetime, position: int
     rows, next_link, delta_link = _read_rows(reply)
     if next_link and next_link == window.link:
         raise Unavailable("Microsoft Graph answered a page that leads back to itself.", was_sent=False)
-    readings = yield from _hydrate(cursor.mailbox, rows, now)
+    readings = yield from _hydrate(cursor.mailbox, rows, reach.series_until_utc, now)
     window = replace(window, link=next_link or delta_link)
     windows = (*cursor.windows[:position], window, *cursor.windows[position + 1 :])
     is_last = not next_link and position == len(windows) - 1
     cursor = replace(cursor, windows=windows, read_at=now if is_last else cursor.read_at)
     following = position if next_link else 0 if is_last else position + 1
     seen = frozenset(row["id"] for row in rows if isinstance(row.get("id"), str))
-    return Page(readings.changes, readings.unreadable, readings.skipped, cursor, following, is_last, seen)
+    return Page(
+        readings.changes, readings.unreadable, readings.skipped, cursor, following, is_last, seen, window,
+        _series_in(rows, reach.series_until_utc),
+    )  # fmt: skip
+
+
+def _series_in(rows: Sequence[Mapping[str, Any]], until: datetime | None) -> dict[str, dict[str, str]]:
+    """The series whose master was sent, each with the instances that were sent along with it."""
+    series: dict[str, dict[str, str]] = {
+        str(row["id"]): {} for row in rows if kind_of(row) == MASTER_TYPE and "@removed" not in row
+    }
+    for row in rows:
+        master_id = master_id_of(row)
+        if master_id in series and is_in_reach(row, until):
+            series[master_id][str(row["id"])] = _start_of(row)
+    return series
+
+
+def read_instances(mailbox: str, start: datetime, end: datetime, *, now: datetime) -> Exchange[Readings]:
+    """The instances of series that start between two moments: what the horizon has reached since the last look."""
+    reply = yield wire.calendar_view(mailbox, start, end)
+    ids: list[str] = []
+    while True:
+        page = wire.read(reply)
+        ids += [row["id"] for row in page.get("value", ()) if is_instance(row) and _start_of(row) >= _plain(start)]
+        link = page.get("@odata.nextLink")
+        if not isinstance(link, str):
+            break
+        reply = yield wire.view_page(link, mailbox)
+    return (yield from _read_events(mailbox, list(dict.fromkeys(ids)), now))
+
+
+def _plain(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S}"
 
 
 def verify_missing(mailbox: str, ids: Iterable[str], *, now: datetime) -> Exchange[Readings]:
@@ -168,7 +216,9 @@ def _read_rows(reply: Reply) -> tuple[tuple[Mapping[str, Any], ...], str, str]:
     return tuple(row for row in rows if isinstance(row, dict)), next_link, delta_link
 
 
-def _hydrate(mailbox: str, rows: Sequence[Mapping[str, Any]], now: datetime) -> Exchange[Readings]:
+def _hydrate(
+    mailbox: str, rows: Sequence[Mapping[str, Any]], until: datetime | None, now: datetime
+) -> Exchange[Readings]:
     """Read each row's event again. The same id may stand in a page several times; the last row counts."""
     latest: dict[str, Mapping[str, Any]] = {}
     unreadable = []
@@ -179,7 +229,7 @@ def _hydrate(mailbox: str, rows: Sequence[Mapping[str, Any]], now: datetime) -> 
             latest[event_id] = row
         else:
             unreadable.append(Unreadable("", mailbox, to_native(row), "The row has no id."))
-    wanted = [event_id for event_id, row in latest.items() if "@removed" in row or is_in_scope(row)]
+    wanted = [event_id for event_id, row in latest.items() if "@removed" in row or is_in_reach(row, until)]
     read = yield from _read_events(mailbox, wanted, now)
     skipped = len(latest) - len(wanted) + read.skipped
     return Readings(read.changes, (*unreadable, *read.unreadable), skipped)
@@ -187,6 +237,13 @@ def _hydrate(mailbox: str, rows: Sequence[Mapping[str, Any]], now: datetime) -> 
 
 def _read_events(mailbox: str, ids: Sequence[str], now: datetime) -> Exchange[Readings]:
     """Each event as it is now, by batches; items that were throttled or failed are asked for again, a few times."""
+    found = yield from _read_each(mailbox, ids)
+    masters = {master_id_of(event) for event in found.values() if isinstance(event, dict)} - {""}
+    series = yield from _read_each(mailbox, sorted(masters - found.keys()))
+    return _sort(mailbox, ids, found, {**series, **found}, now)
+
+
+def _read_each(mailbox: str, ids: Sequence[str]) -> Exchange[dict[str, Mapping[str, Any] | ServiceError]]:
     found: dict[str, Mapping[str, Any] | ServiceError] = {}
     waiting = list(ids)
     for _ in range(BATCH_ATTEMPTS):
@@ -199,7 +256,7 @@ def _read_events(mailbox: str, ids: Sequence[str], now: datetime) -> Exchange[Re
         error = found[event_id]
         assert isinstance(error, ServiceError)
         raise error
-    return _sort(mailbox, ids, found, now)
+    return found
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -223,8 +280,10 @@ def _read_item(answer: Reply | None) -> Mapping[str, Any] | ServiceError:
 
 
 def _sort(
-    mailbox: str, ids: Sequence[str], found: Mapping[str, Mapping[str, Any] | ServiceError], now: datetime
-) -> Readings:
+    mailbox: str, ids: Sequence[str], found: Mapping[str, Mapping[str, Any] | ServiceError],
+    series: Mapping[str, Mapping[str, Any] | ServiceError], now: datetime,
+) -> Readings:  # fmt: skip
+    """What was read, as changes. An instance whose series is gone is left to the series' own removal."""
     changes: list[Change] = []
     unreadable: list[Unreadable] = []
     skipped = 0
@@ -235,10 +294,13 @@ def _sort(
             case ServiceError() as error:
                 named = json.dumps({"id": event_id})
                 unreadable.append(Unreadable(event_id, mailbox, named, f"{error.code}: {error.what}"))
-            case dict() as event if not is_in_scope(event):
-                skipped += 1
             case event:
-                read = _read_one(event_id, event, mailbox, now)
+                master_id = master_id_of(event)
+                master = series.get(master_id) if master_id else None
+                if master_id and not isinstance(master, dict):
+                    skipped += 1
+                    continue
+                read = _read_one(event_id, event, master, mailbox, now)
                 if isinstance(read, Change):
                     changes.append(read)
                 else:
@@ -246,12 +308,13 @@ def _sort(
     return Readings(tuple(changes), tuple(unreadable), skipped)
 
 
-def _read_one(event_id: str, event: Mapping[str, Any], mailbox: str, now: datetime) -> Change | Unreadable:
+def _read_one(event_id: str, event: Mapping[str, Any], master: Any, mailbox: str, now: datetime) -> Change | Unreadable:
     native = to_native(event)
     if is_cancelled_copy(event):
         return Change(Side.GRAPH, event_id, now, None, mailbox, cause="deletion", native=native)
     try:
         item = to_item(event, mailbox)
+        item = item if master is None else as_instance(item, event, master)
     except UnreadableEvent as error:
         return Unreadable(event_id, mailbox, native or json.dumps({"id": event_id}), error.what)
     return Change(Side.GRAPH, event_id, now, item, mailbox, cause="delta", native=native)

@@ -18,7 +18,7 @@ from connectors.graph.text import clean, clean_body, html_to_text
 from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item, Kind, Side
 from schemas.errors import ConcordError
-from schemas.groups import BODY, LOCATION, MARKS, OWNER, PEOPLE, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME
+from schemas.groups import BODY, LOCATION, MARKS, OWNER, PEOPLE, PRIVACY, RECURRING, REMINDER, SHOW_AS, SUBJECT, TIME
 
 # One table per enumeration, ours to Graph's. Where several of Graph's words mean one of ours, the first is written.
 SHOW_AS_WORDS: Final[tuple[tuple[ShowAs, str], ...]] = (
@@ -173,7 +173,7 @@ def to_body(content: CalendarEvent, groups: Sequence[str], *, html: str | None =
             case "people":
                 body["attendees"] = [_attendee_member(a) for a in content.attendees if a.address]
             case _:
-                assert group in {MARKS, OWNER}, f"no such group: {group}"
+                assert group in {MARKS, OWNER, RECURRING}, f"no such group: {group}"
     return body
 
 

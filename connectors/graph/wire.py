@@ -23,6 +23,7 @@ PAIR_TAG: Final = "String {6f3d4a52-0c1e-4b7a-9a55-3f1d2c9be401} Name ConcordPai
 BATCH_MAX: Final = 20  # requests in one $batch, Graph's limit
 USERS_PAGE: Final = 999  # users a page, Graph's limit
 ROOMS_PAGE: Final = 100
+VIEW_PAGE: Final = 250
 
 # Seconds to wait when a throttled answer names no time. Exchange's own figures are 5 to 10.
 WAIT_DEFAULT_S: Final = 10.0
@@ -57,6 +58,22 @@ def delta(mailbox: str, start: datetime, end: datetime, page_size: int) -> Call:
     """The first page of a delta round over one window."""
     window = {"startDateTime": _instant(start), "endDateTime": _instant(end)}
     return Call("GET", f"{_user(mailbox)}/calendarView/delta", window, _paged(page_size), mailbox=mailbox)
+
+
+def calendar_view(mailbox: str, start: datetime, end: datetime) -> Call:
+    """The first page of everything in a window, instances of series one by one: only what names them."""
+    query = {
+        "startDateTime": _instant(start),
+        "endDateTime": _instant(end),
+        "$select": "id,type,seriesMasterId,start",
+        "$top": str(VIEW_PAGE),
+    }
+    return Call("GET", f"{_user(mailbox)}/calendarView", query, _AS_TEXT, mailbox=mailbox)
+
+
+def view_page(link: str, mailbox: str) -> Call:
+    """The page behind a nextLink of a view."""
+    return Call("GET", link, headers=_AS_TEXT, mailbox=mailbox)
 
 
 def follow(link: str, mailbox: str, page_size: int) -> Call:

@@ -15,7 +15,7 @@ from connectors.exchange import run
 from connectors.graph import wire
 from connectors.graph.source import Page, Reach, Readings, finish_resync, read_page, restart, verify_missing
 from schemas.calendar import TimeSpan
-from schemas.changes import Change, Item
+from schemas.changes import Change, Item, Kind
 from schemas.cursors import GraphCursor
 from schemas.errors import AuthRejected, Refused, Throttled, Unavailable
 from simulators.graph.behaviour import Behaviour
@@ -279,8 +279,8 @@ def test_other_settings_read_everything_again() -> None:
     assert all(c.item is not None for c in reader.log)
 
 
-def test_a_series_is_left_out_and_counted() -> None:
-    """Neither master nor occurrences nor exceptions arrive in this version."""
+def test_each_date_of_a_series_is_an_item_of_its_own() -> None:
+    """Every instance arrives under the series' iCalUId and its own date; the master arrives as a master."""
     sim = build_graph()
     fill(sim, 2)
     pattern = {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]}
@@ -288,8 +288,16 @@ def test_a_series_is_left_out_and_counted() -> None:
     sim.add_event(TOM.id, meeting(subject="Series", recurrence={"pattern": pattern, "range": span}, **at("2026-03-09")))
     reader = Reader(sim)
     reader.round()
-    assert reader.subjects() == ["M00", "M01"]
-    assert sum(page.skipped for page in reader.pages) >= 4
+    found = [
+        change.item for change in reader.log if change.item is not None and change.item.content.subject == "Series"
+    ]
+    masters = {item.id: item for item in found if item.kind is Kind.SERIES_MASTER}
+    dates = {item.original_start: item for item in found if item.kind is not Kind.SERIES_MASTER}
+    assert len(masters) == 1
+    (master,) = masters.values()
+    assert sorted(f"{start:%F}" for start in dates if start) == ["2026-03-09", "2026-03-16", "2026-03-23", "2026-03-30"]
+    assert {item.i_cal_uid for item in dates.values()} == {master.i_cal_uid}
+    assert {item.content.recurring for item in dates.values()} == {"Weekly on Mon, 4 times"}
 
 
 @pytest.mark.parametrize("how", ["before", "after"])

@@ -17,7 +17,6 @@ from connectors.graph.source import (
     Page,
     Reach,
     finish_resync,
-    is_in_scope,
     plan_windows,
     read_page,
     restart,
@@ -163,25 +162,44 @@ def test_a_page_is_read_in_batches_of_twenty() -> None:
     assert [len(call.body["requests"]) for call in script.calls[1:]] == [20, 20, 5]
 
 
-def test_parts_of_a_series_are_counted_and_left_out() -> None:
-    """Masters, occurrences and exceptions are not carried; they cost no read, and none of them is removed."""
-    series = [event(kind, type=kind) for kind in ("seriesMaster", "occurrence", "exception")]
-    late = event("late", type="seriesMaster")
-    script = Script([rows(*series, event("a"), removed("late"), final="x"), batch_reply(ok(event("a")), ok(late))])
-    page = read(script)
+def test_instances_beyond_the_horizon_are_left_for_later() -> None:
+    """An instance that starts past the horizon costs no read and is counted; a single event so late is read."""
+    late = {"dateTime": "2031-03-09T10:00:00.0000000", "timeZone": "UTC"}
+    series = [event(kind, type=kind, seriesMasterId="m", start=late) for kind in ("occurrence", "exception")]
+    script = Script([rows(*series, event("a", start=late), final="x"), batch_reply(ok(event("a")))])
+    horizon = datetime(2030, 1, 1, tzinfo=UTC)
+    page = read(script, reach=replace(REACH, series_until_utc=horizon))
     assert outcome(page) == {"a": "a"}
-    assert page.skipped == 4
-    assert page.seen_ids == {"seriesMaster", "occurrence", "exception", "a", "late"}
+    assert page.skipped == 2
 
 
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [({"type": "singleInstance"}, True), ({"type": "SINGLEINSTANCE"}, True), ({"type": "seriesMaster"}, False),
-     ({}, True), ({"type": None}, True), ({"recurrence": {"pattern": {}}}, False)],
-)  # fmt: skip
-def test_what_is_in_scope(found: dict[str, Any], expected: bool) -> None:
-    """Single instances are; without a type the recurrence tells."""
-    assert is_in_scope(found) is expected
+def test_a_series_that_is_sent_anew_names_its_instances() -> None:
+    """The page says which instances came with their master, so that what vanished can be told; each instance is read
+    with its series, and one whose series is gone is left to the series' removal."""
+    master = event("m", type="seriesMaster", iCalUId="UID", recurrence=WEEKLY)
+    here = event("o1", type="occurrence", seriesMasterId="m")
+    orphan = event("o2", type="occurrence", seriesMasterId="gone")
+    script = Script(
+        [
+            rows(master, here, orphan, final="x"),
+            batch_reply(ok(master), ok(here), ok(orphan)),
+            batch_reply(refusal(404, "ErrorItemNotFound")),
+        ]
+    )
+    page = read(script)
+    assert {key: sorted(found) for key, found in page.series.items()} == {"m": ["o1"]}
+    items = {change.id: change.item for change in page.changes}
+    assert set(items) == {"m", "o1"}
+    assert items["o1"] is not None
+    assert items["o1"].i_cal_uid == "UID"
+    assert items["o1"].content.recurring == "Weekly on Mon, 4 times"
+    assert page.skipped == 1
+
+
+WEEKLY = {
+    "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["monday"]},
+    "range": {"type": "numbered", "startDate": "2026-03-09", "numberOfOccurrences": 4},
+}
 
 
 def test_what_cannot_be_read_is_handed_over_with_its_json() -> None:

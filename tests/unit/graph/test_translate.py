@@ -315,6 +315,7 @@ def test_a_patch_holds_only_the_groups_asked_for() -> None:
         "reminder": {"isReminderOn", "reminderMinutesBeforeStart"},
         "people": {"attendees"},
         "owner": set(),
+        "recurring": set(),
         "marks": set(),
     }
     assert set(members) == set(ALL)
