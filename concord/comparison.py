@@ -138,10 +138,10 @@ def of_practifi(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]
     )
 
 
-def differences(microsoft: Meeting, practifi: Meeting, *, sends_invitations: bool) -> list[str]:
-    """The groups in which they differ. Without invitations Microsoft 365 need not know all of Practifi's people."""
+def differences(microsoft: Meeting, practifi: Meeting, *, may_have_more_people: bool) -> list[str]:
+    """The groups in which they differ; Practifi may hold more people than Microsoft 365 if it is said."""
     found = [group for group in GROUPS if getattr(microsoft, group) != getattr(practifi, group)]
-    if "people" in found and not sends_invitations and microsoft.people <= practifi.people:
+    if "people" in found and may_have_more_people and microsoft.people <= practifi.people:
         found.remove("people")
     if "body" in found and _is_cut(microsoft.body, practifi.body):
         found.remove("body")
@@ -167,6 +167,8 @@ class Firm:
     """Practifi events saved at or after this moment must be in Microsoft 365."""
     earliest: datetime
     latest: datetime
+    practifi_has_own_people: bool = True
+    """Whether Practifi's users may have added people of whom Microsoft 365 is not told (invitations not ticked)."""
 
 
 def compare(firm: Firm) -> Agreement:
@@ -247,7 +249,8 @@ def _check(
     for record in records if not problems else ():
         microsoft = of_outlook(event, event["text"], firm.records, firm.owners, firm.owners[address])
         practifi = of_practifi(record, related.get(record["Id"], []))
-        for group in differences(microsoft, practifi, sends_invitations=bool(record[INVITES])):
+        more = firm.practifi_has_own_people and not record[INVITES]
+        for group in differences(microsoft, practifi, may_have_more_people=more):
             one, other = getattr(microsoft, group), getattr(practifi, group)
             problems.append(f"{name}: {group} is {one!r} in Microsoft 365 and {other!r} in Practifi")
         if record[SYNC_STATUS] != "Synced":

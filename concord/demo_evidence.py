@@ -63,6 +63,7 @@ def gather(simulators: Simulators, outlook: Outlook, practifi: Practifi, setting
         since=max((user.outbound_since for user in users if user.outbound_since is not None), default=latest),
         earliest=earliest,
         latest=latest,
+        practifi_has_own_people=False,
     )
 
 
