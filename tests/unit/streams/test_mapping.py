@@ -245,7 +245,7 @@ def test_edited_value_is_the_value_for_all_but_people(group: str) -> None:
 
 
 def test_every_group_has_a_value_that_follows_its_members() -> None:
-    """Changing a member of a group changes the group's value, except what nobody edits in Practifi: the organizer and the
+    """Changing a member of a group changes its value, except what nobody edits in Practifi: the organizer and the
     words about a series."""
     plain = meeting()
     changes = {
