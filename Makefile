@@ -80,10 +80,13 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --allow-unsafe \
 	  --no-header --strip-extras --all-extras --output-file requirements.lock pyproject.toml
 
+proto: setup ## compile the Pub/Sub service definition anew
+	$(BIN)/python -m grpc_tools.protoc -I simulators/pubsub --descriptor_set_out=simulators/pubsub/pubsub_api.binpb pubsub_api.proto
+
 release-schemas: setup ## keep the current schemas as released ones
 	$(BIN)/python -m schemas.release
 
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo up down test test-unit sim soak bench flow fmt lint types layers check wheel lock release-schemas clean
+.PHONY: help setup demo up down test test-unit sim soak bench flow fmt lint types layers check wheel lock proto release-schemas clean
