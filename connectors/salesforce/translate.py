@@ -12,7 +12,19 @@ from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.wire import instant
 from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item, Side
-from schemas.groups import BODY, LOCATION, MARKS, OWNER, PEOPLE, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME
+from schemas.groups import (
+    BODY,
+    LOCATION,
+    MARKS,
+    OWNER,
+    PEOPLE,
+    PRIVACY,
+    RECURRING,
+    REMINDER,
+    SHOW_AS,
+    SUBJECT,
+    TIME,
+)
 
 BODY_LENGTH_MAX: Final = 32_000
 TEXT_LENGTH_MAX: Final = 255
@@ -106,6 +118,7 @@ def to_item(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]], n
         send_invitations=bool(record.get(names.send_invitations)) if names.send_invitations else False,
         sync_status=str(record.get(names.sync_status) or "") if names.sync_status else "",
         external_id=str(record.get(names.external_id) or "") if names.external_id else "",
+        recurring=clean(record.get(names.recurring)) if names.recurring else "",
     )
     return Item(
         side=Side.SALESFORCE,
@@ -179,6 +192,8 @@ def to_fields(content: CalendarEvent, groups: Iterable[str], names: FieldNames, 
         body["OwnerId"] = content.owner_id
     if PEOPLE in groups and names.send_invitations:
         body[names.send_invitations] = content.send_invitations
+    if RECURRING in groups and names.recurring:
+        body[names.recurring] = fitted(content.recurring, TEXT_LENGTH_MAX) or None
     if MARKS in groups:
         marks = {names.sync_key: pair_key, names.external_id: content.external_id or None,
                  names.sync_status: content.sync_status or None}  # fmt: skip
@@ -272,6 +287,8 @@ def as_held(content: CalendarEvent, group: str, names: FieldNames) -> object:
             return content.owner_id[:ID_LENGTH]
         case "people":
             return content.send_invitations if names.send_invitations else False
+        case "recurring":
+            return fitted(content.recurring, TEXT_LENGTH_MAX) if names.recurring else ""
         case _:
             assert group == MARKS, f"no such group: {group}"
             return (
