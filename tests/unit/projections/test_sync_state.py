@@ -305,8 +305,8 @@ def test_copy_of_a_deleted_item_does_not_take_its_place(stray: Item) -> None:
 
 # ---- outcomes -------------------------------------------------------------------------------------------------------
 
-WRITTEN = meeting("Written")
-KEPT = meeting("Written", body="as the service keeps it")
+WRITTEN = meeting("Written", body="two\n lines")
+KEPT = meeting("Written", body="two\nlines")
 
 
 def test_applied_create_is_held_and_both_bases_move() -> None:
@@ -327,8 +327,7 @@ def test_applied_update_moves_only_the_groups_it_wrote() -> None:
         agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=(SUBJECT,), content=WRITTEN, source=WRITTEN
     )
     state = after(state, answered(sent, item=salesforce_item(KEPT, modified_at=LATER)))
-    assert state.salesforce.base == replace(meeting(), subject="Written")
-    assert state.graph.base == replace(meeting(), subject="Written")
+    assert state.salesforce.base == state.graph.base == replace(meeting(), subject="Written")
     assert state.salesforce.item is not None
     assert (state.salesforce.item.content.body, state.salesforce.is_echo) == (KEPT.body, True)
     assert state.salesforce.pending is None
@@ -581,11 +580,11 @@ def test_our_write_read_before_its_answer_is_nobodys_save() -> None:
         Action.UPDATE,
         id="S",
         fields=(SUBJECT,),
-        content=replace(WRITTEN, owner_id=ANN.salesforce_id),
+        content=meeting("Written"),
     )
-    ours = in_salesforce(WRITTEN, modified_at=LATER, sync_key=KEY)
+    ours = in_salesforce(meeting("Written"), modified_at=LATER, sync_key=KEY)
     assert after(state, ours).salesforce.edited_at == NOW
-    both = in_salesforce(replace(WRITTEN, location="Theirs"), modified_at=LATER, sync_key=KEY)
+    both = in_salesforce(meeting("Written", location="Theirs"), modified_at=LATER, sync_key=KEY)
     assert after(state, both).salesforce.edited_at == LATER
     assert sent.content is not None
 

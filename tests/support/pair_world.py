@@ -1,0 +1,326 @@
+"""A tiny world for the laws of a pair: two calendars, their sources and sinks, one journal partition, one thread.
+
+People edit the calendars; sources read; intake journals; sinks carry out commands. Each of these is one call, so a test
+chooses every order and delay. The sinks keep the contract of the real ones: a command may come twice, an item may have
+changed since the command was decided.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from support.builders import ANN, NOW, ORGANIZER, firm_settings, meeting
+
+from projections.directory import Directory
+from projections.sync_state import own_key
+from schemas.calendar import CalendarEvent, Response
+from schemas.changes import WRITE, Change, Item, Side
+from schemas.commands import Action, Command, Decision, Outcome, Result
+from schemas.directory import AddressClass, DirectoryEntry, EntryKind
+from schemas.groups import CONTENT, MARKS, OWNER, PEOPLE, TIME, take
+from schemas.journal import JournalEntry, Position, SettingsChanged
+from schemas.settings import Settings
+from schemas.state import PairState
+from streams.intake import SETTINGS_KEY, entry_of_change, entry_of_outcome, filed_under
+from streams.mapping import practifi_view, value
+from streams.stage import Partition, Step
+
+ROUNDS_MAX: Final = 12
+
+
+def the_directory() -> Directory:
+    """Everyone who is known: Ann and Bob as users with mailboxes, two clients."""
+    directory = Directory()
+    rows = [
+        DirectoryEntry(EntryKind.MAILBOX, ANN.mailbox, ANN.address, "Ann"),
+        DirectoryEntry(EntryKind.MAILBOX, "mailbox-bob", "bob@firm.example", "Bob"),
+        DirectoryEntry(EntryKind.ADDRESS, "005ANN", ANN.address, "Ann", (), AddressClass.USER),
+        DirectoryEntry(EntryKind.ADDRESS, "005BOB", "bob@firm.example", "Bob", (), AddressClass.USER),
+        DirectoryEntry(EntryKind.ADDRESS, "003CLIENT", "client@out.example", "Client"),
+        DirectoryEntry(EntryKind.ADDRESS, "003OTHER", "other@out.example", "Other"),
+    ]
+    for row in rows:
+        directory.put(row.key, row)
+    return directory
+
+
+@dataclass
+class World:
+    """Everything there is. `steps` is what each journal entry led to, `entries` the journal itself."""
+
+    settings: Settings = field(default_factory=firm_settings)
+    tick: timedelta = timedelta(seconds=1)
+    now: datetime = NOW
+    items: dict[Side, dict[str, Item]] = field(default_factory=lambda: {side: {} for side in Side})
+    partition: Partition = field(default_factory=lambda: Partition(0))
+    entries: list[JournalEntry] = field(default_factory=list)
+    steps: list[Step | None] = field(default_factory=list)
+    executed: list[Command] = field(default_factory=list)
+    _unread: dict[Side, dict[str, None]] = field(default_factory=lambda: {side: {} for side in Side})
+    _told: dict[str, deque[Any]] = field(
+        default_factory=lambda: {name: deque() for name in ("graph", "salesforce", "sync")}
+    )
+    _commands: dict[Side, deque[Command]] = field(default_factory=lambda: {side: deque() for side in Side})
+    _filed: dict[tuple[Side, str], str] = field(default_factory=dict)
+    _lanes: dict[str, int] = field(default_factory=dict)
+    _made: dict[tuple[Side, str, int], str] = field(default_factory=dict)
+    _edits: int = 0
+    _edits_when_executed: int = -1
+    _directory: Directory = field(default_factory=the_directory)
+
+    def __post_init__(self) -> None:
+        self.put_in_force(self.settings)
+
+    # ---- people ----
+
+    def make(self, side: Side, content: CalendarEvent, item_id: str = "", sync_key: str = "") -> str:
+        """Somebody makes an event of Ann's; returns its id."""
+        item_id = item_id or f"{side[0].upper()}{len(self._filed) + len(self.items[side]) + len(self._made)}"
+        if side is Side.GRAPH:
+            content = replace(content, organizer=ORGANIZER, owner_id="")
+        else:
+            content = replace(content, owner_id=content.owner_id or ANN.salesforce_id, organizer=None)
+        places: dict[str, Any] = {"mailbox": ANN.mailbox, "i_cal_uid": f"uid-{item_id}"} if side is Side.GRAPH else {}
+        stamp = self._stamp(side)
+        self.items[side][item_id] = Item(
+            side, item_id, self._version(), stamp, stamp, content, sync_key=sync_key, **places
+        )
+        self._unread[side][item_id] = None
+        return item_id
+
+    def edit(self, side: Side, item_id: str, **members: Any) -> None:
+        """Somebody edits an event; nothing happens when it does not exist (any more)."""
+        item = self.items[side].get(item_id)
+        if item is not None:
+            self._edits += 1
+            self._save(item, replace(item.content, **members))
+
+    def delete(self, side: Side, item_id: str) -> None:
+        """Somebody deletes an event."""
+        if self.items[side].pop(item_id, None) is not None:
+            self._edits += 1
+            self._unread[side][item_id] = None
+
+    def put_in_force(self, settings: Settings) -> None:
+        """An administrator changes settings; they stand in the journal from here on."""
+        self.settings = settings
+        self._fold(JournalEntry(SETTINGS_KEY, self.now, self._position("settings"), SettingsChanged(settings)))
+
+    # ---- stages ----
+
+    def read(self, side: Side) -> None:
+        """The source reads what changed since it last read."""
+        for item_id in self._unread[side]:
+            item = self.items[side].get(item_id)
+            mailbox = ANN.mailbox if side is Side.GRAPH else ""
+            self._told[side].append(Change(side, item_id, self.now, item, mailbox, cause="delta"))
+        self._unread[side] = {}
+
+    def read_again(self, side: Side) -> None:
+        """The source reads everything again, changed or not."""
+        self._unread[side] = dict.fromkeys([*self.items[side], *self._unread[side]])
+        self.read(side)
+
+    def journal(self, name: str) -> bool:
+        """Intake takes the next record of a topic ("graph", "salesforce", "sync"); False when there is none."""
+        if not self._told[name]:
+            return False
+        told = self._told[name].popleft()
+        position = self._position(name)
+        if isinstance(told, Outcome):
+            entry: JournalEntry | None = entry_of_outcome(told, self._directory, position)
+        elif isinstance(told, JournalEntry):
+            entry = told
+        else:
+            known = self._filed.get((told.side, told.id))
+            self._filed[told.side, told.id] = filed_under(told, known)
+            entry = entry_of_change(told, known, self._directory, position)
+        if entry is not None:
+            self._fold(entry)
+        return True
+
+    def work(self, side: Side) -> bool:
+        """The sink carries out its next command; False when there is none."""
+        if not self._commands[side]:
+            return False
+        self._execute(self._commands[side].popleft())
+        return True
+
+    def work_again(self, side: Side) -> None:
+        """The last command comes a second time: the sink crashed when it had answered. Not when somebody edited since:
+        that an edit back to the old value is then undone is known, and the sinks' own tables make it rare."""
+        if self.executed and self.executed[-1].side is side and self._edits == self._edits_when_executed:
+            self._execute(self.executed[-1])
+
+    def settle(self) -> int:
+        """Everybody reads, journals and works until nothing happens; returns the rounds it took."""
+        for rounds in range(ROUNDS_MAX):
+            for side in Side:
+                self.read(side)
+            moved = [self.journal(name) for name in self._told for _ in range(len(self._told[name]))]
+            moved += [self.work(side) for side in Side for _ in range(len(self._commands[side]))]
+            if not any(moved):
+                return rounds
+        raise AssertionError(f"not settled after {ROUNDS_MAX} rounds: {[c.reason for c in self.executed]}")
+
+    # ---- what to look at ----
+
+    @property
+    def pairs(self) -> dict[str, PairState]:
+        """The state of every pair."""
+        return self.partition.pairs
+
+    @property
+    def commands(self) -> list[Command]:
+        """Every command that was sent, in order; repeats included."""
+        return [command for step in self.steps if step is not None for command in step.commands]
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """Every decision, in order."""
+        return [step.decision for step in self.steps if step is not None and step.decision is not None]
+
+    def view_of(self, item_id: str) -> CalendarEvent:
+        """What Practifi shall hold for a living Graph event."""
+        entry = entry_of_change(
+            Change(Side.GRAPH, item_id, self.now, self.items[Side.GRAPH][item_id]), "m:x", self._directory,
+            Position("x", 0, 0),
+        )  # fmt: skip
+        assert entry is not None
+        return practifi_view(entry.what.item, self.settings)  # type: ignore[union-attr, arg-type]
+
+    def differing(self, graph_id: str, salesforce_id: str, groups: tuple[str, ...] = CONTENT) -> list[str]:
+        """The groups in which two living events do not hold the same."""
+        view, held = self.view_of(graph_id), self.items[Side.SALESFORCE][salesforce_id].content
+        return [group for group in groups if value(view, group) != value(held, group)]
+
+    # ---- inside ----
+
+    def _stamp(self, side: Side) -> datetime:
+        self.now += self.tick
+        return self.now.replace(microsecond=0) if side is Side.SALESFORCE else self.now
+
+    def _version(self) -> str:
+        return f"v{self.now.timestamp()}"
+
+    def _position(self, name: str) -> Position:
+        self._lanes[name] = self._lanes.get(name, -1) + 1
+        return Position(f"{name}.changes", 0, self._lanes[name])
+
+    def _fold(self, entry: JournalEntry) -> None:
+        self.now += self.tick
+        step = self.partition.fold(entry, len(self.entries))
+        self.entries.append(entry)
+        self.steps.append(step)
+        if step is not None:
+            self._told["sync"].extend(step.forwards)
+            for command in step.commands:
+                self._commands[command.side].append(command)
+
+    def _save(self, item: Item, content: CalendarEvent, **members: Any) -> Item:
+        stamp = self._stamp(item.side)
+        if item.side is Side.SALESFORCE and content.span != item.content.span:
+            # Salesforce forgets the answers of an event that is moved.
+            content = replace(content, attendees=tuple(replace(a, response=Response.NONE) for a in content.attendees))
+        saved = replace(item, content=content, modified_at=stamp, version=self._version(), **members)
+        self.items[item.side][item.id] = saved
+        self._unread[item.side][item.id] = None
+        return saved
+
+    def _execute(self, command: Command) -> None:
+        self.executed.append(command)
+        self._edits_when_executed = self._edits
+        result, item = {Action.CREATE: self._create, Action.UPDATE: self._update, Action.DELETE: self._delete}[
+            command.action
+        ](command)
+        self.now += self.tick
+        if result is Result.APPLIED and item is not None:
+            self._told[command.side].append(Change(command.side, item.id, self.now, item, item.mailbox, cause=WRITE))
+        code = "REFUSED" if result is Result.REFUSED else ""
+        outcome = Outcome(
+            command.command_id, command.pair_key, command.side, command.action, result, self.now, item, code
+        )
+        self._told["sync"].append(outcome)
+
+    def _create(self, command: Command) -> tuple[Result, Item | None]:
+        assert command.content is not None
+        key = (command.side, command.pair_key, command.generation)
+        if key in self._made:
+            held = self.items[command.side].get(self._made[key])
+            if held is None:
+                return Result.GONE, None
+            wanted = command.target or command.content
+            shown = self.view_of(held.id) if command.side is Side.GRAPH else held.content
+            is_same = all(value(shown, group) == value(wanted, group) for group in CONTENT)
+            return (Result.APPLIED if is_same else Result.STALE), held
+        content = replace(command.content, sync_status=command.content.sync_status)
+        self._made[key] = self.make(command.side, content, sync_key=command.pair_key)
+        return Result.APPLIED, self.items[command.side][self._made[key]]
+
+    def _update(self, command: Command) -> tuple[Result, Item | None]:
+        assert command.content is not None
+        assert command.basis is not None
+        held = self.items[command.side].get(command.id)
+        if held is None:
+            return Result.GONE, None
+        groups = tuple(group for group in command.fields if group != MARKS)
+        differing = [g for g in groups if _raw(held.content, g) != _raw(command.content, g)]
+        checked = differing if command.side is Side.SALESFORCE else [*CONTENT, OWNER]
+        is_basis = all(_raw(held.content, g) == _raw(command.basis, g) for g in checked)
+        is_marked = MARKS not in command.fields or self._is_marked(held, command)
+        if not differing and is_marked:
+            return Result.APPLIED, held
+        if held.version != command.version and not is_basis:
+            return Result.STALE, held
+        content = take(held.content, groups, command.content)
+        if PEOPLE in groups and command.side is Side.SALESFORCE:
+            content = replace(content, send_invitations=held.content.send_invitations)
+        if MARKS in command.fields and command.side is Side.SALESFORCE:
+            content = take(content, (MARKS,), command.content)
+        key = command.pair_key if MARKS in command.fields else held.sync_key
+        saved = self._save(held, content, sync_key=key)
+        if PEOPLE in groups and TIME in groups and command.side is Side.SALESFORCE:
+            saved = self._save(saved, replace(saved.content, attendees=command.content.attendees))
+        return Result.APPLIED, saved
+
+    def _is_marked(self, held: Item, command: Command) -> bool:
+        is_key_right = held.sync_key == command.pair_key
+        if command.side is Side.GRAPH or command.content is None:
+            return is_key_right
+        return is_key_right and _raw(held.content, MARKS) == _raw(command.content, MARKS)
+
+    def _delete(self, command: Command) -> tuple[Result, Item | None]:
+        held = self.items[command.side].get(command.id)
+        if held is None:
+            return Result.APPLIED, None
+        is_safe = command.side is Side.SALESFORCE or held.version == command.version
+        if not is_safe and (command.basis is None or _contents(held.content) != _contents(command.basis)):
+            return Result.STALE, held
+        del self.items[command.side][command.id]
+        self._unread[command.side][command.id] = None
+        return Result.APPLIED, None
+
+
+def _raw(content: CalendarEvent, group: str) -> object:
+    """A group as a service holds it."""
+    if group == PEOPLE:
+        return frozenset((a.address or a.record_id, a.response) for a in content.attendees)
+    return value(content, group)
+
+
+def _contents(content: CalendarEvent) -> list[object]:
+    return [_raw(content, group) for group in CONTENT]
+
+
+def a_pair(world: World, content: CalendarEvent | None = None, *, first: Side = Side.GRAPH) -> tuple[str, str, str]:
+    """An event made on one side and settled on both: pair key, Graph id, Salesforce id."""
+    made = world.make(first, content or meeting())
+    key = own_key(world.items[first][made])
+    world.settle()
+    state = world.pairs[key]
+    assert state.graph.item is not None, state.reason
+    assert state.salesforce.item is not None, state.reason
+    return key, state.graph.item.id, state.salesforce.item.id
