@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from kafka import TopicPartition
+from kafka.errors import RetriableError
 
 from concord.connecting import admin_of, consumer_of, plainly
 from schemas.topics import DIRECTORY_CHANGES, SYNC_DECISIONS, SYNC_QUARANTINE, TOPICS
@@ -20,6 +21,9 @@ GROUP_PREFIX: Final = "concord-"
 CHANGELOG_SUFFIX: Final = "-changelog"
 # Read whole by those who need them, without a group.
 WITHOUT_GROUP: Final = frozenset({DIRECTORY_CHANGES, SYNC_DECISIONS, SYNC_QUARANTINE})
+# How long, and how often, a broker is asked again that says it is not ready, in seconds.
+ASK_AGAIN_S: Final = 10.0
+ASK_EVERY_S: Final = 0.2
 # Longest wait for the record that tells the age of a backlog, in seconds.
 FETCH_S: Final = 5.0
 
@@ -62,17 +66,30 @@ class LagReader:
         self._stack.close()
 
     def read(self, *, with_seconds: bool = True) -> list[Lag]:
-        """The lag of every group of ours, by group, topic and partition; then what no group reads."""
+        """The lag of every group of ours, by group, topic and partition; then what no group reads.
+
+        A broker that has just started, or lost a leader, is asked again for a while.
+        """
+        deadline = time.monotonic() + ASK_AGAIN_S
         with plainly(self._broker):
-            committed = self._committed()
-            unread = self._unread({part for parts in committed.values() for part in parts})
-            parts = sorted({part for known in committed.values() for part in known} | set(unread))
-            starts = self._consumer.beginning_offsets(parts) if parts else {}
-            ends = self._consumer.end_offsets(parts) if parts else {}
-            rows = [
-                (group, part, known[part]) for group, known in sorted(committed.items()) for part in sorted(known)
-            ] + [("", part, None) for part in unread if ends[part] > starts[part]]
-            return [self._lag(group, part, at, starts[part], ends[part], with_seconds) for group, part, at in rows]
+            while True:
+                try:
+                    return self._read(with_seconds)
+                except RetriableError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(ASK_EVERY_S)
+
+    def _read(self, with_seconds: bool) -> list[Lag]:
+        committed = self._committed()
+        unread = self._unread({part for parts in committed.values() for part in parts})
+        parts = sorted({part for known in committed.values() for part in known} | set(unread))
+        starts = self._consumer.beginning_offsets(parts) if parts else {}
+        ends = self._consumer.end_offsets(parts) if parts else {}
+        rows = [(group, part, known[part]) for group, known in sorted(committed.items()) for part in sorted(known)] + [
+            ("", part, None) for part in unread if ends[part] > starts[part]
+        ]
+        return [self._lag(group, part, at, starts[part], ends[part], with_seconds) for group, part, at in rows]
 
     def _committed(self) -> dict[str, dict[Any, int | None]]:
         """What each group of ours committed, and None for partitions that a member holds without a commit yet."""
