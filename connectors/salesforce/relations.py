@@ -35,10 +35,6 @@ class Relations:
     rows: Sequence[dict[str, Any]]
     names: FieldNames
 
-    def withdrawn(self) -> list[str]:
-        """Ids of the rows that go when nobody may be invited."""
-        return [row["Id"] for row in self.rows if is_attendee(row, self.names)]
-
     def towards(self, content: CalendarEvent, owner_id: str, *, only_add: bool = False) -> Difference:
         """What makes the people those of `content`; `only_add` leaves everybody who is there as they are."""
         wanted = wanted_people(content, owner_id)

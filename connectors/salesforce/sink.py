@@ -237,15 +237,17 @@ def _make_private(job: Job, names: FieldNames) -> Exchange[None]:
     content = job.command.content
     if not job.is_open or content is None or PRIVACY not in job.groups or not is_private(content):
         return
-    people = Relations(job.record_id, job.rows, names).withdrawn()
-    if not people:
+    people = Relations(job.record_id, job.rows, names).towards(content, job.owner_id)
+    if not people.deletes and not people.updates:
         return
-    calls = [wire.delete(some, all_or_none=True) for some in wire.chunks(people)]
+    calls = [wire.delete(some, all_or_none=True) for some in wire.chunks(people.deletes)]
+    calls += [wire.update(RELATION, some, all_or_none=True) for some in wire.chunks(people.updates)]
     calls.append(wire.change(OBJECT, job.record_id, {"IsPrivate": True}, unmodified_since=job.seen_at))
     replies = wire.read_composite((yield wire.composite(calls, all_or_none=True)), len(calls))
     errors = [error for reply in replies for error in wire.errors_in(reply)]
     if not errors:
-        job.rows = [row for row in job.rows if row["Id"] not in people]
+        done = {*people.deletes, *(row["id"] for row in people.updates)}
+        job.rows = [row for row in job.rows if row["Id"] not in done]
         job.seen_at = None  # modified by ourselves
         return
     telling = next((error for error in errors if error.code not in wire.UNDONE), errors[0])

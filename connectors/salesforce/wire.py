@@ -79,9 +79,9 @@ def insert(sobject: str, records: Sequence[Mapping[str, Any]]) -> Call:
     return Call("POST", "/composite/sobjects", body=_collection(sobject, records))
 
 
-def update(sobject: str, records: Sequence[Mapping[str, Any]]) -> Call:
-    """Change up to 200 records (each with `id`), each for itself."""
-    return Call("PATCH", "/composite/sobjects", body=_collection(sobject, records))
+def update(sobject: str, records: Sequence[Mapping[str, Any]], *, all_or_none: bool = False) -> Call:
+    """Change up to 200 records (each with `id`), each for itself or all or none."""
+    return Call("PATCH", "/composite/sobjects", body=_collection(sobject, records) | {"allOrNone": all_or_none})
 
 
 def delete(ids: Sequence[str], *, all_or_none: bool = False) -> Call:
