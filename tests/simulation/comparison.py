@@ -1,0 +1,105 @@
+"""What both sides hold, read from their raw JSON by rules of its own.
+
+Nothing here comes from `streams` or `connectors`. Written from the field tables of the product facts, so that a wrong
+mapping in Concord shows as a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+LABELS: Final = {
+    "free": "Free",
+    "tentative": "Tentative",
+    "busy": "Busy",
+    "oof": "Out of Office",
+    "workingElsewhere": "Working Elsewhere",
+    "unknown": "Busy",
+}
+STATUSES: Final = {"accepted": "Accepted", "organizer": "Accepted", "declined": "Declined"}
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """One event in words that both sides share. `people` are (record id, status); `owner` is a Salesforce user."""
+
+    subject: str
+    body: str
+    location: str
+    time: tuple[datetime, datetime, bool]
+    show_as: str
+    privacy: bool
+    reminder: int | None
+    people: frozenset[tuple[str, str]]
+    owner: str
+
+
+GROUPS: Final = ("subject", "body", "location", "time", "show_as", "privacy", "reminder", "people", "owner")
+
+
+def plain(text: str | None) -> str:
+    """Text without what HTML and line ends do to it."""
+    return "\n".join(line.strip() for line in (text or "").replace("\r\n", "\n").strip().split("\n"))
+
+
+def instant(value: Mapping[str, str]) -> datetime:
+    """Graph's time, which is asked for in UTC."""
+    assert value["timeZone"] == "UTC"
+    return datetime.fromisoformat(value["dateTime"][:19]).replace(tzinfo=UTC)
+
+
+def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Mapping[str, str], owner: str) -> Meeting:
+    """A Graph event. `records` finds a record by address, `owners` an enabled user by address; `owner` is the user
+    whose mailbox holds it."""
+    is_private = event["sensitivity"] != "normal"
+    organizer = event["organizer"]["emailAddress"]["address"].lower()
+    owner = owners.get(organizer, owner)
+    answers = {organizer: "organizer"}
+    for attendee in event["attendees"]:
+        if attendee["type"] != "resource":
+            answers.setdefault(attendee["emailAddress"]["address"].lower(), attendee["status"]["response"])
+    people = {
+        (records[address], STATUSES.get(answer, "New"))
+        for address, answer in answers.items()
+        if address in records and records[address] != owner and not is_private
+    }
+    return Meeting(
+        subject=plain(event["subject"])[:255],
+        body=plain(event["body"]["content"]),
+        location=plain(event["location"].get("displayName"))[:255],
+        time=(instant(event["start"]), instant(event["end"]), event["isAllDay"]),
+        show_as=LABELS[event["showAs"]],
+        privacy=is_private,
+        reminder=event["reminderMinutesBeforeStart"] if event["isReminderOn"] else None,
+        people=frozenset(people),
+        owner=owner,
+    )
+
+
+def of_practifi(record: Mapping[str, Any], relations: list[Mapping[str, Any]]) -> Meeting:
+    """A Salesforce event with its relations."""
+    start, end = (datetime.fromisoformat(record[name]) for name in ("StartDateTime", "EndDateTime"))
+    if record["IsAllDayEvent"]:
+        end += timedelta(days=1)
+    reminder = None
+    if record["IsReminderSet"]:
+        reminder = max(0, int((start - datetime.fromisoformat(record["ReminderDateTime"])).total_seconds() // 60))
+    return Meeting(
+        subject=plain(record["Subject"]),
+        body=plain(record["Description"]),
+        location=plain(record["Location"]),
+        time=(start, end, record["IsAllDayEvent"]),
+        show_as=record["practifi__Show_Time_As__c"],
+        privacy=record["IsPrivate"],
+        reminder=reminder,
+        people=frozenset((one["RelationId"], one["Status"]) for one in relations),
+        owner=record["OwnerId"],
+    )
+
+
+def differences(one: Meeting, other: Meeting) -> list[str]:
+    """The groups in which they differ."""
+    return [group for group in GROUPS if getattr(one, group) != getattr(other, group)]

@@ -1,0 +1,153 @@
+"""I1: when changes stop, both sides hold the same for every pair in scope, and what stands alone has a true reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from schemas.settings import Direction
+from schemas.state import PairState, Status
+from simulation.comparison import Meeting, differences, instant, of_outlook, of_practifi
+from simulation.outcome import Ending
+
+# Why an edit stays where it was made: codes of gates that hold back what a person changed on that side.
+HELD_BACK: Final = {
+    "graph": {"direction", "user_disabled", "out_of_range", "private_off", "too_long", "draft", "attendee_copy"},
+    "salesforce": {
+        "direction", "user_disabled", "not_edited_since", "owner_changed", "attendees_only", "truncated", "past",
+        "out_of_range", "private_off", "internal_off", "not_organizer",
+    },
+}  # fmt: skip
+
+
+def i1_converge(ending: Ending) -> list[str]:
+    """Both sides hold the same for every pair in scope; what is alone on a side has a reason that is true."""
+    return [*_unequal(ending), *_alone(ending), *_unsettled(ending)]
+
+
+def _meetings(ending: Ending) -> Callable[[str], Meeting]:
+    services = ending.world.services
+    records = {one.address: one.contact_id for one in services.clients if one.address}
+    records |= {one.address: one.salesforce_id for one in services.people}
+    settings = ending.world.settings
+    owners = {one.address: one.salesforce_id for one in settings.users if one.is_enabled}
+
+    def meeting(graph_id: str) -> Meeting:
+        mailbox, event = ending.graph[graph_id]
+        user = settings.user_of_mailbox(mailbox)
+        return of_outlook(event, records, owners, user.salesforce_id if user is not None else "")
+
+    return meeting
+
+
+def _unequal(ending: Ending) -> Iterator[str]:
+    meeting = _meetings(ending)
+    for pair in ending.pairs.values():
+        graph, salesforce = pair.graph.item, pair.salesforce.item
+        if graph is None or salesforce is None or graph.id not in ending.graph or pair.is_detached:
+            continue
+        record = ending.salesforce.get(salesforce.id)
+        if record is None:
+            continue
+        theirs = of_practifi(record, ending.relations.get(salesforce.id, []))
+        for group in differences(meeting(graph.id), theirs):
+            if not _is_held_back(ending, pair, group):
+                ours = getattr(meeting(graph.id), group)
+                yield f"{pair.pair_key} ({pair.reason}): {group} is {ours!r} there and {getattr(theirs, group)!r} here"
+
+
+def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
+    """Whether a group differs because a gate holds back what somebody did to it on the side that may not write."""
+    assert pair.graph.item is not None
+    assert pair.salesforce.item is not None
+    touched = ending.world.diary.touched
+    by_practifi = ("salesforce", pair.salesforce.item.id, group) in touched
+    by_outlook = ("graph", pair.graph.item.id, group) in touched
+    if pair.status is Status.ERROR or pair.reason in {"direction", "user_disabled"}:
+        return True
+    if any(one.direction is not Direction.TWO_WAY for one in ending.world.settings_history):
+        return by_practifi or by_outlook  # whatever was adopted while one way was closed counts as agreed
+    owner_changed = ("salesforce", pair.salesforce.item.id, "owner") in touched
+    if group in {"people", "owner"} and (by_practifi or owner_changed):
+        return True  # rules 7.6 and 10.6: who attends and who owns never goes out by itself
+    if group == "people" and pair.salesforce.item.content.sensitivity != "normal":
+        return ("salesforce", pair.salesforce.item.id, "privacy") in touched
+    is_held = (by_practifi and pair.reason in HELD_BACK["salesforce"]) or bool(pair.salesforce.held_back)
+    return is_held or (by_outlook and pair.reason in HELD_BACK["graph"])
+
+
+def _unsettled(ending: Ending) -> Iterator[str]:
+    for pair in ending.pairs.values():
+        if pair.status is Status.PENDING:
+            yield f"{pair.pair_key} is still pending ({pair.reason})"
+
+
+def _alone(ending: Ending) -> Iterator[str]:
+    held = _holders(ending)
+    settings = ending.world.settings
+    for graph_id, (mailbox, event) in ending.graph.items():
+        if not settings.is_mailbox_enabled(mailbox):
+            continue
+        keys = held.get(("graph", graph_id), [])
+        if not keys:
+            yield f"{event['subject']!r} ({graph_id[-8:]}) in Outlook belongs to no pair"
+        for key in keys:
+            pair = ending.pairs[key]
+            is_leader = pair.graph.item is not None and pair.graph.item.id == graph_id
+            if is_leader and pair.salesforce.item is None and not _is_reason_true(ending, pair, event, None):
+                yield f"{event['subject']!r} stands in Outlook alone, allegedly because of {pair.reason!r}"
+    for record_id, record in ending.salesforce.items():
+        keys = held.get(("salesforce", record_id), [])
+        if not keys:
+            yield f"{record['Subject']!r} ({record_id[10:15]}) in Practifi belongs to no pair"
+        for key in keys:
+            pair = ending.pairs[key]
+            if pair.graph.item is None and not _is_reason_true(ending, pair, None, record):
+                yield f"{record['Subject']!r} stands in Practifi alone, allegedly because of {pair.reason!r}"
+
+
+def _holders(ending: Ending) -> dict[tuple[str, str], list[str]]:
+    """Which pairs hold an item, as theirs or as another copy of their meeting."""
+    held: dict[tuple[str, str], list[str]] = {}
+    for pair in ending.pairs.values():
+        for side, state in (("graph", pair.graph), ("salesforce", pair.salesforce)):
+            for item in (*((state.item,) if state.item is not None else ()), *state.copies):
+                held.setdefault((side, item.id), []).append(pair.pair_key)
+    return held
+
+
+def _is_reason_true(
+    ending: Ending, pair: PairState, event: dict[str, Any] | None, record: dict[str, Any] | None
+) -> bool:
+    """Whether the reason why an item stands alone holds by the raw item and the settings that ever stood."""
+    history = ending.world.settings_history
+    start = instant(event["start"]) if event is not None else datetime.fromisoformat(record["StartDateTime"])  # type: ignore[index]
+    is_private = event["sensitivity"] != "normal" if event is not None else bool(record["IsPrivate"])  # type: ignore[index]
+    deleted = {native for _, native in ending.world.diary.deleted}
+    if pair.is_detached:
+        return bool(deleted)
+    match pair.reason:
+        case "direction":
+            return any(one.direction is not Direction.TWO_WAY for one in history)
+        case "user_disabled":
+            return any(not user.is_enabled for one in history for user in one.users)
+        case "private_off":
+            return is_private and any(not one.sync_private_events for one in history)
+        case "internal_off":
+            return any(not one.sync_internal_events for one in history)
+        case "unmatched_off":
+            return any(not one.sync_unmatched_events for one in history)
+        case "attendee_copy":
+            return event is not None and not event["isOrganizer"]
+        case "past":
+            return start <= ending.world.now() + timedelta(days=1)
+        case "out_of_range":
+            return start.date() < (history[-1].commencement_date or start.date()) or start > _far(ending.world.now())
+        case "not_edited_since":
+            return len(history) > 1
+    return pair.status is Status.ERROR and bool(pair.graph.refused or pair.salesforce.refused)
+
+
+def _far(now: datetime) -> datetime:
+    return now + timedelta(days=365)

@@ -1,0 +1,82 @@
+"""The firm of one run: its people, its clients, and the settings it starts with, drawn from the seed. Pure."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from schemas.settings import ConflictScope, Direction, Settings, ShowAsList, UserSetting, change_users
+
+START: Final = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+DOMAIN: Final = "firm.example"
+STRANGERS: Final = ("una@elsewhere.example", "vic@elsewhere.example")
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the firm: their mailbox, address, Salesforce user."""
+
+    name: str
+    mailbox: str
+    address: str
+    salesforce_id: str = ""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A Salesforce contact. `address` "" for one that cannot be invited."""
+
+    first_name: str
+    last_name: str
+    address: str
+    contact_id: str = ""
+
+
+NAMES: Final = ("Ann", "Bob", "Cleo", "Dan", "Eve")
+
+
+def draw_people(rng: random.Random) -> list[Person]:
+    """Three to five users."""
+    return [
+        Person(f"{name} Adviser", f"00000000-0000-4000-8000-{number:012x}", f"{name.lower()}@{DOMAIN}")
+        for number, name in enumerate(NAMES[: rng.randint(3, 5)], start=1)
+    ]
+
+
+def draw_clients(rng: random.Random) -> list[Client]:
+    """Four to seven contacts, one of them without an address."""
+    count = rng.randint(4, 7)
+    return [
+        Client(f"Client{number}", f"Name{number}", "" if number == 0 else f"client{number}@clients.example")
+        for number in range(count)
+    ]
+
+
+def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
+    """Mostly two-way and permissive, so that much crosses; now and then anything."""
+    is_open = rng.random() < 0.6
+
+    def mostly() -> bool:
+        return is_open or rng.random() < 0.6
+
+    directions = (Direction.TWO_WAY,) if is_open else (Direction.TWO_WAY, *Direction)
+    settings = Settings(
+        direction=rng.choice(directions),
+        sync_internal_events=mostly(),
+        sync_private_events=mostly(),
+        sync_unmatched_events=mostly(),
+        send_invitations=rng.random() < 0.5,
+        delete_from_microsoft=rng.random() < 0.6,
+        delete_from_practifi=rng.random() < 0.6,
+        conflict_scope=rng.choice((ConflictScope.FIELD, ConflictScope.FIELD, ConflictScope.RECORD)),
+        show_as_list=ShowAsList.EXTENDED,
+    )
+    users = [
+        UserSetting(person.mailbox, person.address, person.salesforce_id, person.name, is_open or rng.random() < 0.85)
+        for person in people
+    ]
+    if not any(user.is_enabled for user in users):
+        users[0] = replace(users[0], is_enabled=True)
+    return change_users(settings, users, by="setup", now=START - timedelta(days=1))

@@ -1,0 +1,407 @@
+"""What the firm's people do on either side, through the services' own APIs: never through anything of Concord's."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from connectors.graph.wire import PAIR_TAG
+from simulation.firm import STRANGERS, Client, Person
+
+SECRET: Final = "Topsecret"
+
+Request = Callable[..., Any]
+"""(method, path, body) -> the answer's JSON. Raises AssertionError when the service refuses."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """One group edited on both sides at once, both values being new."""
+
+    number: int
+    group: str
+    mailbox: str
+    graph_id: str
+    salesforce_id: str
+    microsoft: Any
+    practifi: Any
+
+
+@dataclass
+class Diary:
+    """What people did, as the invariants need it. `touched` maps (side, id, group) to the number of the last act."""
+
+    number: int = 0
+    touched: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    deleted: dict[tuple[str, str], int] = field(default_factory=dict)
+    restored: set[str] = field(default_factory=set)
+    made: dict[tuple[str, str], int] = field(default_factory=dict)
+    conflicts: list[Conflict] = field(default_factory=list)
+    secrets: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def touch(self, side: str, native: str, *groups: str) -> None:
+        """These groups of an item were edited by a person."""
+        for group in groups:
+            self.touched[side, native, group] = self.number
+
+
+@dataclass
+class Texts:
+    """Values that never occur twice, so that nothing is equal by chance."""
+
+    rng: random.Random
+    diary: Diary
+    number: int = 0
+
+    def make(self, stem: str, is_private: bool = False) -> str:
+        """A new text; a private one can be found again wherever it should not be."""
+        self.number += 1
+        text = f"{SECRET}{self.number} {stem}" if is_private else f"{stem} {self.number}"
+        if is_private:
+            self.diary.secrets.add(f"{SECRET}{self.number}")
+        return text
+
+    def moment(self, now: datetime) -> datetime:
+        """A start, mostly in the next two months, on a quarter of an hour that differs each time."""
+        self.number += 1
+        days = self.rng.choice((-20, -3, 1, 2, 3, 5, 8, 13, 21, 34, 55))
+        day = (now + timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return day + timedelta(hours=7) + timedelta(minutes=5 * (self.number % 130))
+
+
+GRAPH_EDITS: Final = ("subject", "body", "location", "show_as", "time", "all_day", "reminder", "people", "privacy")
+SALESFORCE_EDITS: Final = (*GRAPH_EDITS, "send_invitations", "owner")
+CONFLICTS: Final = ("subject", "body", "location", "show_as", "time")
+
+
+def zoned(moment: datetime) -> dict[str, str]:
+    """A time as Graph takes it."""
+    return {"dateTime": moment.strftime("%Y-%m-%dT%H:%M:%S"), "timeZone": "UTC"}
+
+
+@dataclass
+class Outlook:
+    """People in Outlook."""
+
+    request: Request
+    rng: random.Random
+    texts: Texts
+    diary: Diary
+    people: list[Person]
+    clients: list[Client]
+    now: Callable[[], datetime]
+
+    def events(self, mailbox: str) -> list[dict[str, Any]]:
+        """The living events of a mailbox."""
+        expand = f"singleValueExtendedProperties($filter=id eq '{PAIR_TAG}')"
+        query = {"$top": "500", "$expand": expand}
+        found: list[dict[str, Any]] = self.request("GET", f"/users/{mailbox}/events", None, query)["value"]
+        return [one for one in found if not one["isCancelled"]]
+
+    def pick(self, *, organizer: bool = True) -> tuple[Person, dict[str, Any]] | None:
+        """Somebody's event."""
+        person = self.rng.choice(self.people)
+        events = [one for one in self.events(person.mailbox) if one["isOrganizer"] is organizer or not organizer]
+        return (person, self.rng.choice(events)) if events else None
+
+    def invite(self) -> list[dict[str, Any]]:
+        """Some attendees: colleagues, clients, strangers."""
+        addresses = [one.address for one in (*self.people, *self.clients) if one.address] + list(STRANGERS)
+        chosen = self.rng.sample(addresses, self.rng.choice((0, 1, 1, 2, 3)))
+        return [{"emailAddress": {"address": one, "name": one.split("@")[0]}, "type": "required"} for one in chosen]
+
+    def create(self) -> str:
+        """A new event in somebody's calendar."""
+        person = self.rng.choice(self.people)
+        sensitivity = self.rng.choice(("normal",) * 8 + ("private", "private", "personal", "confidential"))
+        is_private = sensitivity != "normal"
+        start = self.texts.moment(self.now())
+        body: dict[str, Any] = {
+            "subject": self.texts.make("meeting", is_private),
+            "body": {"contentType": "text", "content": self.texts.make("agenda", is_private)},
+            "start": zoned(start),
+            "end": zoned(start + timedelta(minutes=self.rng.choice((15, 30, 60, 90)))),
+            "location": {"displayName": self.texts.make("place", is_private)},
+            "sensitivity": sensitivity,
+            "showAs": self.rng.choice(("busy", "free", "tentative", "oof", "workingElsewhere")),
+            "attendees": self.invite(),
+            "isReminderOn": self.rng.random() < 0.7,
+            "reminderMinutesBeforeStart": 15,
+        }
+        if self.rng.random() < 0.15:
+            body |= self._all_day(start)
+        made = self.request("POST", f"/users/{person.mailbox}/events", body)
+        self.diary.made["graph", made["id"]] = self.diary.number
+        self.diary.touch("graph", made["id"], *GRAPH_EDITS)
+        return f"{person.name} makes {body['subject']!r} in Outlook ({made['id'][-8:]})"
+
+    @staticmethod
+    def _all_day(start: datetime) -> dict[str, Any]:
+        day = start.replace(hour=0, minute=0)
+        return {"isAllDay": True, "start": zoned(day), "end": zoned(day + timedelta(days=1))}
+
+    def edited(self, group: str, event: dict[str, Any]) -> dict[str, Any]:
+        """The members that edit one group of an event."""
+        is_private = event["sensitivity"] != "normal"
+        start = self.texts.moment(self.now())
+        match group:
+            case "subject":
+                return {"subject": self.texts.make("renamed", is_private)}
+            case "body":
+                return {"body": {"contentType": "text", "content": self.texts.make("notes", is_private)}}
+            case "location":
+                return {"location": {"displayName": self.texts.make("room", is_private)}}
+            case "show_as":
+                others = [one for one in ("busy", "free", "tentative", "oof") if one != event["showAs"]]
+                return {"showAs": self.rng.choice(others)}
+            case "time":
+                return {"isAllDay": False, "start": zoned(start), "end": zoned(start + timedelta(minutes=45))}
+            case "all_day":
+                return self._all_day(start)
+            case "reminder":
+                return {"isReminderOn": True, "reminderMinutesBeforeStart": self.rng.choice((0, 5, 10, 30, 60))}
+            case "privacy":
+                return {"sensitivity": "private" if event["sensitivity"] == "normal" else "normal"}
+        return {"attendees": self.invite()}
+
+    def edit(self) -> str:
+        """An organizer edits one or two groups; an attendee only what is theirs."""
+        picked = self.pick(organizer=self.rng.random() < 0.9)
+        if picked is None:
+            return ""
+        person, event = picked
+        groups = self.rng.sample(GRAPH_EDITS, self.rng.choice((1, 1, 2)))
+        if not event["isOrganizer"]:
+            groups = ["show_as"]
+        body: dict[str, Any] = {}
+        for group in groups:
+            body |= self.edited(group, event)
+        self.patch(person, event["id"], body, *groups)
+        return f"{person.name} edits {event['subject']!r} ({event['id'][-8:]}) in Outlook: {', '.join(groups)}"
+
+    def patch(self, person: Person, event_id: str, body: dict[str, Any], *groups: str) -> None:
+        """Change an event."""
+        self.request("PATCH", f"/users/{person.mailbox}/events/{event_id}", body)
+        self.diary.touch("graph", event_id, *("time" if one == "all_day" else one for one in groups))
+
+    def respond(self) -> str:
+        """An attendee answers."""
+        picked = self.pick(organizer=False)
+        if picked is None or picked[1]["isOrganizer"]:
+            return ""
+        person, event = picked
+        answer = self.rng.choice(("accept", "tentativelyAccept"))
+        self.request("POST", f"/users/{person.mailbox}/events/{event['id']}/{answer}", {"sendResponse": True})
+        return f"{person.name} answers {event['subject']!r}: {answer}"
+
+    def delete(self) -> str:
+        """Somebody deletes an event of theirs."""
+        picked = self.pick(organizer=self.rng.random() < 0.9)
+        if picked is None:
+            return ""
+        person, event = picked
+        self.request("DELETE", f"/users/{person.mailbox}/events/{event['id']}", None)
+        self.diary.deleted["graph", event["id"]] = self.diary.number
+        return f"{person.name} deletes {event['subject']!r} ({event['id'][-8:]}) in Outlook"
+
+    def copy(self) -> str:
+        """A copy made in Outlook, which takes the extended property along."""
+        picked = self.pick()
+        if picked is None:
+            return ""
+        person, event = picked
+        kept = ("subject", "body", "start", "end", "isAllDay", "location", "sensitivity", "showAs")
+        body: dict[str, Any] = {name: event[name] for name in kept}
+        tags = event.get("singleValueExtendedProperties")
+        if tags:
+            body["singleValueExtendedProperties"] = tags
+        made = self.request("POST", f"/users/{person.mailbox}/events", body)
+        self.diary.made["graph", made["id"]] = self.diary.number
+        self.diary.touch("graph", made["id"], *GRAPH_EDITS)
+        return f"{person.name} copies {event['subject']!r} to {made['id'][-8:]}, tag {'and all' if tags else 'absent'}"
+
+
+FIELDS: Final = (
+    "Id, Subject, Description, Location, StartDateTime, EndDateTime, IsAllDayEvent, IsPrivate, OwnerId, IsReminderSet, "
+    "ReminderDateTime, practifi__Show_Time_As__c, practifi__Send_Invitations_to_Attendees__c, "
+    "practifi__External_ID__c, practifi__Microsoft_365_Sync_Status__c, Concord_Sync_Key__c, SystemModstamp"
+)
+SHOW_TIME_AS: Final = ("Busy", "Free", "Tentative", "Out of Office", "Working Elsewhere")
+
+
+def stamp(moment: datetime) -> str:
+    """A time as Salesforce takes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Practifi:
+    """People in Practifi."""
+
+    request: Request
+    rng: random.Random
+    texts: Texts
+    diary: Diary
+    people: list[Person]
+    clients: list[Client]
+    now: Callable[[], datetime]
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """The rows of a query."""
+        answer = self.request("GET", "/query", None, {"q": query})
+        rows: list[dict[str, Any]] = list(answer["records"])
+        while not answer["done"]:
+            answer = self.request("GET", answer["nextRecordsUrl"], None)
+            rows += answer["records"]
+        return rows
+
+    def events(self) -> list[dict[str, Any]]:
+        """The living events, invitees' copies left out."""
+        return self.rows(f"SELECT {FIELDS} FROM Event WHERE IsChild = false ORDER BY Id")
+
+    def relations(self) -> list[dict[str, Any]]:
+        """Who is invited."""
+        query = "SELECT Id, EventId, RelationId, Status FROM EventRelation ORDER BY Id"
+        return [one for one in self.rows(query) if one["RelationId"][:3] in {"005", "003"}]
+
+    def create(self) -> str:
+        """A new event, with its invitees."""
+        owner = self.rng.choice(self.people)
+        is_private = self.rng.random() < 0.15
+        start = self.texts.moment(self.now())
+        record: dict[str, Any] = {
+            "Subject": self.texts.make("review", is_private),
+            "Description": self.texts.make("brief", is_private),
+            "Location": self.texts.make("office", is_private),
+            "OwnerId": owner.salesforce_id,
+            "IsPrivate": is_private,
+            "practifi__Show_Time_As__c": self.rng.choice(SHOW_TIME_AS),
+            "practifi__Send_Invitations_to_Attendees__c": self.rng.random() < 0.5,
+        }
+        if self.rng.random() < 0.15:
+            day = start.replace(hour=0, minute=0)
+            record |= {"IsAllDayEvent": True, "StartDateTime": stamp(day), "EndDateTime": stamp(day)}
+        else:
+            record |= {"StartDateTime": stamp(start), "EndDateTime": stamp(start + timedelta(minutes=30))}
+            if self.rng.random() < 0.5:
+                record |= {"IsReminderSet": True, "ReminderDateTime": stamp(start - timedelta(minutes=30))}
+        made = self.request("POST", "/sobjects/Event", record)["id"]
+        if not is_private:
+            self._invite(made, owner.salesforce_id)
+        self.diary.made["salesforce", made] = self.diary.number
+        self.diary.touch("salesforce", made, *SALESFORCE_EDITS)
+        return f"{owner.name} makes {record['Subject']!r} in Practifi ({made[10:15]})"
+
+    def _invite(self, event_id: str, owner_id: str) -> None:
+        ids = [one.salesforce_id for one in self.people if one.salesforce_id != owner_id]
+        ids += [one.contact_id for one in self.clients]
+        for relation in self.rng.sample(ids, self.rng.choice((0, 1, 2))):
+            self.request("POST", "/sobjects/EventRelation", {"EventId": event_id, "RelationId": relation})
+
+    def edited(self, group: str, record: dict[str, Any]) -> dict[str, Any]:
+        """The fields that edit one group of a record."""
+        start = self.texts.moment(self.now())
+        is_private = record["IsPrivate"]
+        match group:
+            case "subject":
+                return {"Subject": self.texts.make("retitled", is_private)}
+            case "body":
+                return {"Description": self.texts.make("comment", is_private)}
+            case "location":
+                return {"Location": self.texts.make("floor", is_private)}
+            case "show_as":
+                others = [one for one in SHOW_TIME_AS if one != record["practifi__Show_Time_As__c"]]
+                return {"practifi__Show_Time_As__c": self.rng.choice(others)}
+            case "time":
+                end = start + timedelta(minutes=20)
+                return {"IsAllDayEvent": False, "StartDateTime": stamp(start), "EndDateTime": stamp(end)}
+            case "all_day":
+                day = start.replace(hour=0, minute=0)
+                return {"IsAllDayEvent": True, "StartDateTime": stamp(day), "EndDateTime": stamp(day)}
+            case "reminder":
+                begins = datetime.fromisoformat(record["StartDateTime"])
+                minutes = self.rng.choice((0, 5, 20, 40))
+                return {"IsReminderSet": True, "ReminderDateTime": stamp(begins - timedelta(minutes=minutes))}
+            case "send_invitations":
+                sends = record["practifi__Send_Invitations_to_Attendees__c"]
+                return {"practifi__Send_Invitations_to_Attendees__c": not sends}
+            case "owner":
+                return {"OwnerId": self.rng.choice(self.people).salesforce_id}
+        return {"IsPrivate": not is_private}
+
+    def edit(self) -> str:
+        """Somebody edits one or two groups of a record."""
+        events = self.events()
+        if not events:
+            return ""
+        record = self.rng.choice(events)
+        groups = self.rng.sample(SALESFORCE_EDITS, self.rng.choice((1, 1, 2)))
+        if "time" in groups or "all_day" in groups:
+            groups = [one for one in groups if one != "reminder"]  # the reminder follows the start that is read here
+        if "people" in groups:
+            self._change_people(record)
+        fields: dict[str, Any] = {}
+        for group in groups:
+            fields |= self.edited(group, record) if group != "people" else {}
+        if not self.patch(record["Id"], fields, *groups):
+            return ""
+        return f"edit of {record['Subject']!r} ({record['Id'][10:15]}) in Practifi: {', '.join(groups)}"
+
+    def patch(self, record_id: str, fields: dict[str, Any], *groups: str) -> bool:
+        """Change a record. False when the service refuses it, as it refuses to make one with invitees private."""
+        if fields and self.request("PATCH", f"/sobjects/Event/{record_id}", fields, None, True) is None:
+            return False
+        words = {"all_day": "time", "send_invitations": "people"}
+        # A reminder is an instant there: moving the event moves it nearer or farther.
+        also = ("reminder",) if {"time", "all_day"} & set(groups) else ()
+        self.diary.touch("salesforce", record_id, *(words.get(one, one) for one in groups), *also)
+        return True
+
+    def _change_people(self, record: dict[str, Any]) -> None:
+        held = [one for one in self.relations() if one["EventId"] == record["Id"]]
+        if held and self.rng.random() < 0.5:
+            self.request("DELETE", f"/sobjects/EventRelation/{held[0]['Id']}", None)
+            return
+        known = {one["RelationId"] for one in held} | {record["OwnerId"]}
+        ids = [one.salesforce_id for one in self.people] + [one.contact_id for one in self.clients]
+        free = [one for one in ids if one not in known]
+        if free and not record["IsPrivate"]:
+            relation = {"EventId": record["Id"], "RelationId": self.rng.choice(free)}
+            self.request("POST", "/sobjects/EventRelation", relation)
+
+    def delete(self) -> str:
+        """Somebody deletes a record."""
+        events = self.events()
+        if not events:
+            return ""
+        record = self.rng.choice(events)
+        self.request("DELETE", f"/sobjects/Event/{record['Id']}", None)
+        self.diary.restored.discard(record["Id"])
+        self.diary.deleted["salesforce", record["Id"]] = self.diary.number
+        return f"{record['Subject']!r} ({record['Id'][10:15]}) is deleted in Practifi"
+
+
+def clash(outlook: Outlook, practifi: Practifi, rng: random.Random) -> str:
+    """Both sides of a pair are edited at once: the same group, or two different ones."""
+    by_graph = {one["practifi__External_ID__c"]: one for one in practifi.events() if one["practifi__External_ID__c"]}
+    person = rng.choice(outlook.people)
+    events = [one for one in outlook.events(person.mailbox) if one["isOrganizer"] and one["id"] in by_graph]
+    if not events:
+        return ""
+    event = rng.choice(events)
+    record = by_graph[event["id"]]
+    group = rng.choice(CONFLICTS)
+    other = group if rng.random() < 0.6 else rng.choice([one for one in CONFLICTS if one != group])
+    ours, theirs = outlook.edited(group, event), practifi.edited(other, record)
+    outlook.patch(person, event["id"], ours, group)
+    practifi.patch(record["Id"], theirs, other)
+    if other == group:
+        outlook.diary.conflicts.append(
+            Conflict(outlook.diary.number, group, person.mailbox, event["id"], record["Id"], ours, theirs)
+        )
+    return f"both sides edit {event['subject']!r} ({event['id'][-8:]} / {record['Id'][10:15]}): {group} and {other}"

@@ -1,0 +1,234 @@
+"""One seeded run: people act, faults strike, Concord works; then all calms down and every promise is checked."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Final
+from unittest.mock import patch
+
+from simulation import faults
+from simulation.faults import STAGES, crash
+from simulation.guarded import POINTS
+from simulation.invariants import INVARIANTS
+from simulation.mutants import NONE, Mutant
+from simulation.outcome import read_ending
+from simulation.people import clash
+from simulation.remembered import remembered
+from simulation.world import World
+
+ROUNDS_MAX: Final = 60
+"""Rounds of reading in which a firm must come to rest once nothing changes any more."""
+EVENTS_MAX: Final = 20_000
+"""What may happen in one such round."""
+
+
+@dataclass
+class Report:
+    """What one run showed. `problems` is empty when every invariant held."""
+
+    seed: int
+    problems: list[str] = field(default_factory=list)
+    tally: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    trace: list[str] = field(default_factory=list)
+
+
+def run(seed: int, steps: int = 200, mutant: Mutant = NONE) -> Report:
+    """One run. The same seed gives the same run."""
+    with mutant.planted(), remembered(), ExitStack() as stack:
+        world = World(seed, mutant)
+        stack.enter_context(patch("concord.roles.sinks.datetime", SimpleNamespace(now=lambda _: world.now())))
+        report = Report(seed, trace=world.trace, tally=world.faults.tally, counts=world.counts)
+        try:
+            for _ in range(steps):
+                step(world)
+            calm_down(world)
+            ending = read_ending(world)
+            for name, check in INVARIANTS:
+                report.problems += [f"{name}: {problem}" for problem in check(ending)]
+        except Unsettled as endless:
+            report.problems.append(f"I2 quiet: {endless}")
+        world.close()
+        return report
+
+
+class Unsettled(Exception):
+    """The firm does not come to rest."""
+
+
+def step(world: World) -> None:
+    """Somebody does something, or something goes wrong; then Concord works for a while."""
+    names = list(ACTS)
+    name = world.rng.choices(names, [ACTS[one][0] for one in names])[0]
+    world.diary.number += 1
+    text = ACTS[name][1](world)
+    if text:
+        world.note(f"{world.diary.number:3}  {text}")
+        world.counts[name] += 1
+    world.clock.advance(world.rng.choice((0.2, 1.0, 3.0, 20.0)))
+    world.pump(world.rng.choice((0, 5, 15, 40, 80)))
+
+
+def calm_down(world: World) -> None:
+    """No more faults, no more acts: read and work until two rounds in a row change nothing. Raises Unsettled."""
+    world.faults.is_on = False
+    world.services.calm_down()
+    world.note("--- calm")
+    quiet = 0
+    for _ in range(ROUNDS_MAX):
+        before = world.progress
+        settle(world)
+        quiet = quiet + 1 if world.progress == before and world.is_idle else 0
+        if quiet == 2:
+            return
+    raise Unsettled(f"still busy after {ROUNDS_MAX} rounds of reading")
+
+
+def settle(world: World) -> None:
+    """Time passes, everything is looked at, and Concord works until nothing is left to do. Raises Unsettled."""
+    world.clock.advance(180)
+    world.wake_all("timer")
+    for _ in range(EVENTS_MAX):
+        if not world.advance():
+            return
+    raise Unsettled(f"more than {EVENTS_MAX} events in one round")
+
+
+# --- what happens ---------------------------------------------------------------------------------------------
+
+
+def _arm_crash(world: World) -> str:
+    possible = [(stage, point) for stage in STAGES for point in POINTS if crash(stage, point) not in faults.IMPOSSIBLE]
+    world.armed = world.rng.choice(possible)
+    return ""
+
+
+def _repeat(world: World) -> str:
+    partition = world.rng.choice(world.rng.choice(world.processes).partitions)
+    if partition.repeat():
+        world.faults.count(faults.REPEATED)
+    return ""
+
+
+def _jump(world: World) -> str:
+    consumer = world.rng.choice(list(world.rng.choice(world.processes).consumers.values()))
+    if consumer.jump(world.rng):
+        world.faults.count(faults.JUMP)
+    return ""
+
+
+def _commit(world: World) -> str:
+    for process in world.processes:
+        for (agent, number), consumer in process.consumers.items():
+            if world.rng.random() < 0.5:
+                consumer.commit()
+                if consumer.committed - 1 > process.partition(agent, number).position:
+                    world.faults.count(faults.COMMIT_AHEAD)
+    return ""
+
+
+def _restart(world: World) -> str:
+    process = world.rng.choice(world.processes)
+    process.crash(world.rng)
+    return f"{process.name} is killed"
+
+
+def _sweep(world: World) -> str:
+    partitions = [one for one in world.process("reconcile").partitions if one.agent.name == "reconcile"]
+    sent = world.rng.choice(partitions).tick(world.sweep)
+    world.faults.tally[faults.SWEPT] += sent
+    return f"the sweep sends {sent} commands again" if sent else ""
+
+
+def _timer(world: World) -> str:
+    world.wake_all("timer")
+    return ""
+
+
+def _time(world: World) -> str:
+    world.clock.advance(world.rng.choice((60, 600, 3600)))
+    return ""
+
+
+SETTINGS: Final = {
+    "sync_internal_events": ("on", "off"),
+    "sync_private_events": ("on", "off"),
+    "sync_unmatched_events": ("on", "off"),
+    "send_invitations": ("on", "off"),
+    "delete_from_microsoft": ("on", "off"),
+    "delete_from_practifi": ("on", "off"),
+    "conflict_scope": ("field", "record"),
+    "direction": ("two_way", "two_way", "microsoft_to_practifi", "practifi_to_microsoft"),
+}
+
+
+def _setting(world: World) -> str:
+    name = world.rng.choice(list(SETTINGS))
+    value = world.rng.choice(SETTINGS[name])
+    world.change_setting(name, value)
+    return f"an administrator sets {name} to {value}"
+
+
+def _user(world: World) -> str:
+    return world.switch_user(world.rng.choice(world.services.people).mailbox)
+
+
+def _told(act: Callable[[World], str]) -> Callable[[World], str]:
+    """An act in Outlook, of which notifications tell."""
+
+    def told(world: World) -> str:
+        text = act(world)
+        for person in world.services.people:
+            if world.rng.random() < 0.5:
+                world.notify(person.mailbox)
+        return text
+
+    return told
+
+
+ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
+    "made in Outlook": (7, _told(lambda world: world.outlook.create())),
+    "made in Practifi": (6, lambda world: world.practifi.create()),
+    "edited in Outlook": (9, _told(lambda world: world.outlook.edit())),
+    "edited in Practifi": (9, lambda world: world.practifi.edit()),
+    "edited on both sides": (5, _told(lambda world: clash(world.outlook, world.practifi, world.rng))),
+    "deleted in Outlook": (2.5, _told(lambda world: world.outlook.delete())),
+    "deleted in Practifi": (2.5, lambda world: world.practifi.delete()),
+    "restored in Practifi": (1, lambda world: world.restore_in_practifi()),
+    "copied in Outlook": (1.5, _told(lambda world: world.outlook.copy())),
+    "answered": (2, _told(lambda world: world.outlook.respond())),
+    "operator retries": (0.5, lambda world: world.operator_retries()),
+    "settings": (0.6, _setting),
+    "users": (0.4, _user),
+    "crash": (9, _arm_crash),
+    "kill": (1, _restart),
+    "repeat": (3, _repeat),
+    "jump": (3, _jump),
+    "commit": (8, _commit),
+    "sweep": (1.5, _sweep),
+    "timer": (8, _timer),
+    "time": (3, _time),
+    "delta token": (1, lambda world: world.drop_delta_tokens()),
+    "poison": (0.5, lambda world: world.poison_topic()),
+    "overlap": (2, lambda world: world.reopen_overlap()),
+}
+
+
+class Capture(logging.Handler):
+    """Every log line of a run, for I9."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+__all__ = ["ACTS", "Report", "random", "run"]

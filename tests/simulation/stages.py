@@ -1,0 +1,234 @@
+"""The five roles as guarded steps: what a wakeup, an input, a journal entry and a command lead to.
+
+Intake and reconcile are the very functions of `concord.roles.reconcile`; the others are the loops that its sisters run
+around the connectors' exchanges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, Final
+
+from concord.roles import reconcile as role
+from concord.roles.graph_source import COVERED, reach_of
+from concord.roles.sinks import Sink, options
+from connectors.graph import sink as graph_sink
+from connectors.graph import source as graph_source
+from connectors.salesforce import source as salesforce_source
+from projections.directory import Directory
+from schemas.changes import Change, Wakeup
+from schemas.codec import decode, encode
+from schemas.commands import Command, Outcome
+from schemas.cursors import GraphCursor, SalesforceCursor
+from schemas.directory import DirectoryEntry
+from schemas.errors import ResyncNeeded, UnreadableRecord
+from schemas.settings import Settings
+from schemas.state import PairState
+from schemas.topics import (
+    DIRECTORY_CHANGES,
+    GRAPH_CHANGES,
+    OPERATOR_ACTIONS,
+    SALESFORCE_CHANGES,
+    SETTINGS_CHANGES,
+    SYNC_JOURNAL,
+    SYNC_OUTCOMES,
+    SYNC_QUARANTINE,
+)
+from simulation.guarded import ORIGIN, Agent, Step
+from simulation.log import Log
+from simulation.services import NAMES
+from simulation.transport import Transport
+from streams.stage import under_way
+
+CURSOR_ROW: Final = b"cursor/"
+OVERLAP_S: Final = 60.0
+
+
+class Followed:
+    """Small topics that every worker reads whole: the settings in force, and the directory."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._settings = Settings()
+        self._directory = Directory()
+        self._read = {SETTINGS_CHANGES: 0, DIRECTORY_CHANGES: 0}
+
+    def _new(self, topic: str) -> list[Any]:
+        records = self._log.read(topic, 0)[self._read[topic] :]
+        self._read[topic] += len(records)
+        return records
+
+    @property
+    def settings(self) -> Settings:
+        """The document with the highest number."""
+        for record in self._new(SETTINGS_CHANGES):
+            found = decode(Settings, record.value)
+            self._settings = found if found.number > self._settings.number else self._settings
+        return self._settings
+
+    @property
+    def directory(self) -> Directory:
+        """Who is who."""
+        for record in self._new(DIRECTORY_CHANGES):
+            self._directory.put((record.key or b"").decode(), decode(DirectoryEntry, record.value))
+        return self._directory
+
+    async def complete(self) -> Directory:
+        """As `DirectoryFollower.complete`: the simulation fills the directory before it begins."""
+        return self.directory
+
+
+# What the source role reads of its configuration; small pages, so that a round has several.
+CONFIG: Final = SimpleNamespace(graph_window_days=1825, graph_page_size=7)
+
+
+def known_ids(log: Log, topic: str, mailbox: str = "") -> set[str]:
+    """As `concord.roles.known`: the ids whose last change on the log was no removal."""
+    alive: set[str] = set()
+    for record in log.whole(topic):
+        with suppress(UnreadableRecord):
+            change = decode(Change, record.value)
+            if mailbox in ("", change.mailbox):
+                (alive.add if change.item is not None else alive.discard)(change.id)
+    return alive
+
+
+@dataclass(frozen=True)
+class GraphSource:
+    """Looks at a mailbox when woken; the table keeps its cursor. The loop of `concord.roles.graph_source`."""
+
+    log: Log
+    transport: Transport
+    followed: Followed
+    now: Callable[[], datetime]
+
+    async def __call__(self, record: Any, lane: Any) -> None:
+        """One wakeup."""
+        wakeup = decode(Wakeup, record.value)
+        mailbox = wakeup.key
+        settings = self.followed.settings
+        if not settings.is_mailbox_enabled(mailbox):
+            return
+        row = CURSOR_ROW + mailbox.encode()
+        raw = lane.get(row)
+        cursor = decode(GraphCursor, raw) if raw is not None else GraphCursor(mailbox)
+        reach = reach_of(settings, CONFIG, self.now())  # type: ignore[arg-type]
+        is_same = cursor.wanted == reach.wanted and not cursor.is_resync
+        if is_same and cursor.read_at is not None and wakeup.at + COVERED < cursor.read_at:
+            return
+        position, is_last, started, seen = 0, False, self.now(), set[str]()
+        while not is_last:
+            reading = graph_source.read_page(cursor, reach, now=started, position=position)
+            try:
+                page = await self.transport.run(reading)
+            except ResyncNeeded:
+                cursor, position = graph_source.restart(cursor), 0
+                continue
+            self._publish(lane, mailbox, page.changes, page.unreadable)
+            await lane.acknowledged()
+            cursor, position, is_last = page.cursor, page.position, page.is_last
+            seen |= page.seen_ids
+            lane.set(row, encode(cursor))
+        if cursor.is_resync:
+            missing = sorted(known_ids(self.log, GRAPH_CHANGES, mailbox) - seen)
+            if missing:
+                verifying = graph_source.verify_missing(mailbox, missing, now=self.now())
+                readings = await self.transport.run(verifying)
+                self._publish(lane, mailbox, readings.changes, readings.unreadable)
+                await lane.acknowledged()
+            lane.set(row, encode(graph_source.finish_resync(cursor)))
+
+    @staticmethod
+    def _publish(lane: Any, mailbox: str, changes: tuple[Change, ...], unreadable: tuple[Any, ...]) -> None:
+        for change in changes:
+            lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
+        for found in unreadable:
+            headers = ((ORIGIN, found.id.encode()), ("reason", found.reason.encode()))
+            lane.send(SYNC_QUARANTINE, mailbox.encode(), found.native.encode(), headers=headers)
+
+
+def sink(transport: Transport, apply: Callable[..., Any], now: Callable[[], datetime]) -> Step:
+    """The step of a sink role, carrying out its commands by way of the scheduler."""
+
+    async def carry_out(command: Command) -> Outcome:
+        outcome: Outcome = await transport.run(apply(command, now=now()), command.command_id)
+        return replace(outcome, at=now())
+
+    return Sink(carry_out).step
+
+
+def sweep(lane: Any) -> int:
+    """Send every command without an outcome again; returns how many."""
+    count = 0
+    for row, _ in lane.items(role.UNDER_WAY_ROW):
+        raw = lane.get(row.removeprefix(role.UNDER_WAY_ROW))
+        for command in under_way(decode(PairState, raw)) if raw is not None else ():
+            lane.send(role.COMMAND_TOPICS[command.side], command.pair_key.encode(), encode(command))
+            count += 1
+    return count
+
+
+def reconcile_agents(followed: Followed, partitions: int) -> tuple[Agent, ...]:
+    """Intake and reconcile, as the role wires them."""
+    intake = role.Intake(followed, partitions)  # type: ignore[arg-type]
+    return (
+        Agent("intake graph", GRAPH_CHANGES, intake.change),
+        Agent("intake salesforce", SALESFORCE_CHANGES, intake.change),
+        Agent("intake outcomes", SYNC_OUTCOMES, intake.outcome),
+        Agent("intake settings", SETTINGS_CHANGES, intake.settings),
+        Agent("intake actions", OPERATOR_ACTIONS, intake.action),
+        Agent("reconcile", SYNC_JOURNAL, role.reconcile_step),
+    )
+
+
+graph_apply: Final = graph_sink.apply_command
+
+
+@dataclass(frozen=True)
+class SalesforceSource:
+    """Polls when woken; the table keeps the cursor. The loop of `concord.roles.salesforce_source`."""
+
+    log: Log
+    transport: Transport
+    followed: Followed
+    now: Callable[[], datetime]
+
+    async def __call__(self, record: Any, lane: Any) -> None:
+        """One wakeup."""
+        name = decode(Wakeup, record.value).key
+        row = CURSOR_ROW + name.encode()
+        raw = lane.get(row)
+        cursor = decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(name)
+        position, needs_full_read = "", False
+        while True:
+            poll = salesforce_source.poll_page(cursor, NAMES, now=self.now(), overlap_s=OVERLAP_S, position=position)
+            page = await self.transport.run(poll)
+            assert not page.unreadable, page.unreadable
+            self._publish(lane, page.changes)
+            await lane.acknowledged()
+            cursor, position = page.cursor, page.position
+            needs_full_read |= page.needs_full_read
+            if not needs_full_read:
+                lane.set(row, encode(cursor))
+            if page.is_last:
+                break
+        if needs_full_read:
+            known = sorted(known_ids(self.log, SALESFORCE_CHANGES))
+            self._publish(lane, await self.transport.run(salesforce_source.verify_missing(known, now=self.now())))
+            await lane.acknowledged()
+            lane.set(row, encode(cursor))
+
+    @staticmethod
+    def _publish(lane: Any, changes: tuple[Change, ...]) -> None:
+        for change in changes:
+            lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change))
+
+
+def agent(name: str, topic: str, step: Any, *, is_sink: bool = False) -> Agent:
+    """A source or a sink: sinks carry out commands of different pairs side by side."""
+    how = options(4)
+    return Agent(name, topic, step, lanes=how.lanes, redo=how.redo_finished) if is_sink else Agent(name, topic, step)
