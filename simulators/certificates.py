@@ -23,10 +23,14 @@ HOSTS: Final = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Certificates:
-    """An authority's certificate for clients, and a TLS context for servers on this machine."""
+    """An authority's certificate for clients, and what servers on this machine need.
+
+    `server_pem` is (private key, certificate chain), for servers that take no TLS context.
+    """
 
     ca_file: Path
     server_context: ssl.SSLContext
+    server_pem: tuple[bytes, bytes]
 
     def client_context(self) -> ssl.SSLContext:
         """What a client on this machine needs: the system's authorities and ours."""
@@ -49,8 +53,10 @@ def load_certificates(folder: Path) -> Certificates:
         fcntl.flock(lock, fcntl.LOCK_EX)
         authority = _load(folder) or _make(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(*HOSTS).configure_cert(context)
-    return Certificates(folder / "ca.pem", context)
+    issued = authority.issue_cert(*HOSTS)
+    issued.configure_cert(context)
+    chain = b"".join(part.bytes() for part in issued.cert_chain_pems)
+    return Certificates(folder / "ca.pem", context, (issued.private_key_pem.bytes(), chain))
 
 
 def _load(folder: Path) -> trustme.CA | None:

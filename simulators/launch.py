@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import threading
@@ -27,6 +28,11 @@ from simulators.hosting import Host, Hosted
 from simulators.http import Delivery, Response
 from simulators.ics import ImportReport, import_ics
 from simulators.persistence import Parts, load, save
+from simulators.pubsub.actions import pubsub_actions
+from simulators.pubsub.behaviour import PubSubBehaviour
+from simulators.pubsub.bus import BusPlan, EventBus
+from simulators.pubsub.server import Listening, PubSubServer
+from simulators.pubsub.service import StreamingOrg
 from simulators.salesforce.errors import SalesforceError
 from simulators.salesforce.service import SalesforceSimulator
 from simulators.seed import Seed, read_seed
@@ -43,10 +49,13 @@ from simulators.server import Edge
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Ports above the base: plain for Graph and for Salesforce, and the same two over TLS ten further on.
+# Ports above the base: plain for Graph, Salesforce and its Pub/Sub API, and the same over TLS ten further on.
 GRAPH_PORT: Final = 1
 SALESFORCE_PORT: Final = 2
+PUBSUB_PORT: Final = 3
 TLS_OFFSET: Final = 10
+
+BUS_RNG_SEED: Final = 3
 
 
 @dataclass(frozen=True)
@@ -65,17 +74,21 @@ class SimulatorOptions:
     persist: Path | None = None
     seed: Seed | None = None
     state_dir: Path | None = None
+    pubsub_behaviour: PubSubBehaviour | None = None
+    pubsub_plan: BusPlan | None = None
 
 
 @dataclass(frozen=True)
 class Simulators:
-    """Both services, listening. Touch `graph` and `salesforce` only through `on_graph` and `on_salesforce`."""
+    """Both services, listening. Touch `graph` only through `on_graph`, `salesforce` and `bus` by `on_salesforce`."""
 
     graph_hosted: Hosted
     salesforce_hosted: Hosted
     graph: GraphSimulator
     salesforce: SalesforceSimulator
     certificates: Certificates
+    bus: EventBus
+    pubsub: Listening
     reports: tuple[ImportReport, ...] = ()
     """What became of the iCalendar files."""
 
@@ -126,6 +139,8 @@ class Simulators:
             "SF_ORG": self.salesforce.org.id,
             "SF_VERSION": self.salesforce.org.release,
             "SF_TLS_URL": self.salesforce_tls_url,
+            "PUBSUB_ADDR": self.pubsub.address,
+            "PUBSUB_TLS_ADDR": self.pubsub.tls_address,
             "CONCORD_CA_FILE": str(self.certificates.ca_file),
         }
 
@@ -151,19 +166,33 @@ def running_simulators(options: SimulatorOptions | None = None) -> Iterator[Simu
             salesforce = build_salesforce(seed, salesforce_clock)
         except (GraphError, SalesforceError) as problem:
             raise ConfigError([f"the seed breaks a rule of the service: {problem}"]) from None
-        parts: Parts = {"graph": (graph, graph_clock), "salesforce": (salesforce, salesforce_clock)}
+        bus = EventBus(
+            salesforce, random.Random(BUS_RNG_SEED), plan=options.pubsub_plan, behaviour=options.pubsub_behaviour
+        )
+        streaming = StreamingOrg(salesforce, bus)
+        parts: Parts = {"graph": (graph, graph_clock), "salesforce": (streaming, salesforce_clock)}
         reports = _fill(options, graph, parts)
         graph_edge = Edge("graph", graph, graph_clock, graph_actions(graph), certificates.client_context())
-        salesforce_edge = Edge("salesforce", salesforce, salesforce_clock, salesforce_actions(salesforce))
+        actions = (*salesforce_actions(salesforce), *pubsub_actions(bus))
+        salesforce_edge = Edge("salesforce", streaming, salesforce_clock, actions)
+        pubsub = PubSubServer(bus, salesforce_edge.call)
         host = Host(certificates.server_context, options.host)
         is_running = False
         try:
             graph_hosted = host.add(graph_edge, *_ports(options.port_base, GRAPH_PORT))
             salesforce_hosted = host.add(salesforce_edge, *_ports(options.port_base, SALESFORCE_PORT))
+            listening = pubsub.listen(
+                options.host, *_ports(options.port_base, PUBSUB_PORT), certificate=certificates.server_pem
+            )
             host.start()
+            pubsub.start()
             is_running = True
-            yield Simulators(graph_hosted, salesforce_hosted, graph, salesforce, certificates, reports)
+            yield Simulators(
+                graph_hosted, salesforce_hosted, graph, salesforce, certificates, bus, listening, reports=reports
+            )
         finally:
+            # Its calls run on the edge's thread, which must outlive them.
+            pubsub.stop()
             host.stop()
             if options.persist is not None and is_running:
                 save(options.persist, parts)
@@ -190,6 +219,8 @@ def run_simulators(options: SimulatorOptions, output: TextIO | None = None) -> i
                 output.flush()
             _say(f"Microsoft Graph at {simulators.graph_url}, over TLS at {simulators.graph_tls_url}")
             _say(f"Salesforce at {simulators.salesforce_url}, over TLS at {simulators.salesforce_tls_url}")
+            listening = simulators.pubsub
+            _say(f"Its Pub/Sub API (gRPC) at {listening.address}, over TLS at {listening.tls_address}")
             _say("What they were asked and did is at /_sim/ on each. Ctrl-C stops them.")
             stopping.wait()
     finally:
