@@ -151,7 +151,7 @@ def _short(command_id: str) -> str:
 
 
 def _row(name: str, text: str, mark: str = "") -> None:
-    say(f"{mark:<9}{name:<12} {text}", indent=3)
+    say(f"{mark:<9}{name:<12} {text}", indent=3, hang=22)
 
 
 def _on_one_line(text: str) -> str:
@@ -168,7 +168,8 @@ def _print_outcome(outcome: Outcome) -> None:
 def _print_decision(decision: Decision, moment: Moment) -> None:
     from projections.timeline import service
 
-    basis = f"{decision.reason}, rule {decision.rule or '-'}, settings {decision.settings_number}"
+    code = "" if decision.reason in decision.text else f"{decision.reason}, "
+    basis = f"{code}rule {decision.rule or '-'}, settings {decision.settings_number}"
     say(f"{_verdict(decision)} {decision.text} ({basis})", indent=3, style="cyan")
     for change in decision.lost:
         before, after = _change_words(change)

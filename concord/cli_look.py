@@ -105,9 +105,9 @@ def status(
 ) -> None:
     """How the firm stands: per user, what is in scope, synced, pending, in error or left out, and why.
 
-    "Last news" is how long ago the journal last told anything of one of the user's events, "waiting" the age of the
-    oldest write without an answer. With --wait, no table: the answer is whether everything that was seen has been
-    dealt with (no consumer group behind, no pair pending, twice a moment apart).
+    "News" is how long ago the journal last told anything of one of the user's events, "waiting" the age of the oldest
+    write without an answer; a user who is "off" is not enabled. With --wait, no table: the answer is whether everything
+    that was seen has been dealt with (no consumer group behind, no pair pending, twice a moment apart).
     """
     config = load_config()
     if wait is None:
@@ -141,13 +141,15 @@ def _print_settling(settling: Settling, waited: float, *, as_json: bool) -> None
             {
                 "settled": settling.is_settled,
                 "problem": settling.problem or None,
+                "errors": settling.errors,
                 "behind": [asdict(row) for row in settling.behind],
                 "pending": [{"pair_key": s.pair_key, "reason": s.reason} for s in settling.pending],
             }
         )
         return
     if settling.is_settled:
-        say("Settled: no group is behind, no pair is pending.")
+        errors = f" {plural(settling.errors, 'pair is', 'pairs are')} in error." if settling.errors else ""
+        say(f"Settled: no group is behind, no pair is pending.{errors}")
         return
     say(f"Not settled after {waited:g} s: {settling.problem or _open_words(settling) + '.'}")
     for row in settling.behind:
@@ -169,6 +171,7 @@ def _print_standing(firm: FirmStanding, *, as_json: bool) -> None:
                 "settings_number": firm.settings.number,
                 "direction": firm.settings.direction,
                 "unreadable_journal_entries": firm.unreadable,
+                "in_quarantine": firm.in_quarantine,
                 "lag": {
                     "records_behind": sum(row.records_behind for row in firm.lag),
                     "seconds_behind": max((row.seconds_behind or 0.0 for row in firm.lag), default=0.0),
@@ -177,17 +180,20 @@ def _print_standing(firm: FirmStanding, *, as_json: bool) -> None:
             }
         )
         return
-    columns = ("user", "enabled", "in scope", "synced", "pending", "errors", "not synced", "last news", "waiting")
+    columns = ("user", "in scope", "synced", "pending", "errors", "not synced", "news", "waiting")
     rows = [_standing_row(row, now) for row in firm.rows]
     if rows:
         whole = _standing_row(firm.total, now)
-        print_table(columns, [*rows, ("total", None, *whole[2:])], total=True)
+        print_table(columns, [*rows, ("total", *whole[1:])], total=True, cut="user")
     _print_reasons("Not synced, because:", [(r.address, dict(r.reasons)) for r in firm.rows])
     _print_reasons("In error (`concord retry --errors` tries again):", [(r.address, dict(r.errors)) for r in firm.rows])
     if not any(row.is_enabled for row in firm.rows):
         say("Nobody is enabled: `concord users list` shows who could be, `concord users enable` lets them take part.")
     if firm.unreadable:
         say(f"{plural(firm.unreadable, 'journal entry', 'journal entries')} cannot be read by this version of Concord.")
+    if firm.in_quarantine:
+        kept = plural(firm.in_quarantine, "record stands", "records stand")
+        say(f"{kept} in quarantine: `concord quarantine list` shows what and why.")
     say(lag_line(firm.lag))
 
 
@@ -195,15 +201,15 @@ def _standing_row(row: Standing, now: datetime) -> tuple[Any, ...]:
     from schemas.state import Status
 
     statuses = row.statuses
+    off = " (off)" if row.mailbox and not row.is_enabled else ""
     return (
-        row.address, "yes" if row.is_enabled else "no", row.in_scope, statuses[Status.SYNCED],
-        statuses[Status.PENDING], statuses[Status.ERROR], statuses[Status.NOT_SYNCED],
-        _age(row.observed_at, now, " ago"), _age(row.oldest_pending, now),
+        row.address + off, row.in_scope, statuses[Status.SYNCED], statuses[Status.PENDING], statuses[Status.ERROR],
+        statuses[Status.NOT_SYNCED], _age(row.observed_at, now), _age(row.oldest_pending, now),
     )  # fmt: skip
 
 
-def _age(moment: datetime | None, now: datetime, suffix: str = "") -> str | None:
-    return None if moment is None else ago(_seconds(moment, now)) + suffix
+def _age(moment: datetime | None, now: datetime) -> str | None:
+    return None if moment is None else ago(_seconds(moment, now))
 
 
 def _seconds(moment: datetime, now: datetime) -> float:
@@ -246,7 +252,7 @@ def _print_reasons(title: str, counted: list[tuple[str, dict[str, int]]]) -> Non
     ordered = sorted(by_reason.items(), key=lambda row: (-sum(count for count, _ in row[1]), row[0]))
     for code, users in ordered[:LISTED]:
         who = ", ".join(f"{address} {count}" for count, address in sorted(users, key=lambda row: (-row[0], row[1])))
-        say(f"{sum(count for count, _ in users):>4}  {told(code).text}  [{who}]", indent=2)
+        say(f"{sum(count for count, _ in users):>4}  {told(code).text}  [{who}]", indent=2, hang=6)
     if len(ordered) > LISTED:
         say(f"and {plural(len(ordered) - LISTED, 'reason')} more (--json lists all)", indent=2)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, is_dataclass
@@ -12,7 +13,6 @@ from datetime import date, datetime
 from typing import Any, Final, TextIO
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -40,14 +40,15 @@ def safe(text: str, *, one_line: bool = True) -> str:
     )
 
 
-def say(text: str, *, indent: int = 0, style: str = "", whole: bool = False) -> None:
-    """One line or sentence on standard output, folded only to a terminal's width; `whole`: not even there, so that it
-    can be copied."""
-    line = Text(safe(text), style=style)
-    if out.is_terminal and indent and not whole:
-        out.print(Padding(line, (0, 0, 0, indent)))
-    else:
-        out.print(Text(" " * indent).append_text(line), soft_wrap=whole or not out.is_terminal)
+def say(text: str, *, indent: int = 0, hang: int = 2, style: str = "", whole: bool = False) -> None:
+    """One line or sentence on standard output, folded only to a terminal's width; further lines are indented by `hang`
+    more. `whole`: not even there, so that it can be copied."""
+    line = " " * indent + safe(text)
+    if out.is_terminal and not whole:
+        line = textwrap.fill(
+            line, out.width, subsequent_indent=" " * (indent + hang), break_long_words=False, break_on_hyphens=False
+        )
+    out.print(Text(line, style=style), soft_wrap=True)
 
 
 def complain(text: str) -> None:
@@ -77,13 +78,23 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "", total: bool = False) -> None:
-    """A table; numbers are right-aligned, None shows as a dash. `total`: the last row sums up the others."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "", total: bool = False, cut: str = ""
+) -> None:
+    """A table; numbers are right-aligned, None shows as a dash.
+
+    `total`: the last row sums up the others. `cut` names the column that is shortened, not folded, on a narrow screen.
+    """
     table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for number, column in enumerate(columns):
         cells = [row[number] for row in rows if row[number] is not None]
         is_number = bool(cells) and all(isinstance(cell, (int, float)) for cell in cells)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(
+            column,
+            justify="right" if is_number else "left",
+            overflow="ellipsis" if column == cut else "fold",
+            no_wrap=bool(cut) and column != cut,  # rich narrows columns that may wrap first
+        )
     for number, row in enumerate(rows):
         cells = ["-" if cell is None else safe(str(cell)) for cell in row]
         table.add_row(*cells, style="bold" if total and number == len(rows) - 1 else None)

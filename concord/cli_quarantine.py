@@ -18,7 +18,7 @@ quarantine = typer.Typer(help="Records that could not be processed, as they were
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Places = Annotated[
-    list[str] | None, typer.Argument(metavar="PLACE...", help="partition/offset, as `concord quarantine list` shows it")
+    list[str] | None, typer.Argument(metavar="PLACE", help="partition/offset, as `concord quarantine list` shows it")
 ]
 Every = Annotated[bool, typer.Option("--all", help="Every open record.")]
 Topic = Annotated[str, typer.Option(help="Only records that came from this topic.")]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 from concord.changing import current_settings, known_users, read_directory
 from concord.lag import Lag, read_lag
+from concord.quarantined import open_records
 from concord.reading import JournalFold, Read, latest_by_key
 from projections.overview import Standing, overview, total
 from schemas.changes import Wakeup
@@ -31,12 +32,14 @@ WHEN_CHANGED: Final = Reason("when_changed", "2a", "Allowed by the present setti
 
 @dataclass(frozen=True)
 class FirmStanding:
-    """Every user's standing, all of them as one, the settings in force, and lag."""
+    """Every user's standing, all of them as one, the settings in force, lag, how many records stand in quarantine, and
+    how many journal entries no known schema reads."""
 
     rows: list[Standing]
     total: Standing
     settings: Settings
     lag: list[Lag]
+    in_quarantine: int
     unreadable: int
 
 
@@ -48,15 +51,15 @@ def read_standing(broker: str) -> FirmStanding:
         rows = overview(
             fold.pairs, settings, fold.observed, partial(present_reason, settings=settings, now=datetime.now(UTC))
         )
-        return FirmStanding(rows, total(rows), settings, read_lag(broker), fold.unreadable)
+        return FirmStanding(rows, total(rows), settings, read_lag(broker), len(open_records(broker)), fold.unreadable)
 
 
 def present_reason(state: PairState, settings: Settings, now: datetime) -> str:
     """Why a pair is not synced, under the present settings and time: a change of settings decides nothing by itself,
-    so the reason on record may be one that no longer holds."""
+    so the reason on record, and why a save was held back, may no longer hold."""
     if state.status is not Status.NOT_SYNCED:
         return state.reason
-    plan = reconcile(state, settings, now)
+    plan = reconcile(replace(state, salesforce=replace(state.salesforce, held_back="")), settings, now)
     return WHEN_CHANGED.code if plan.commands else plan.reason
 
 

@@ -26,7 +26,7 @@ def test_status_counts_per_user_and_says_why(firm: Firm) -> None:
     done = firm.run("status")
     assert done.exit_code == 0
     row = next(line for line in done.stdout.splitlines() if line.startswith("ann@"))
-    assert row.split()[:7] == ["ann@firm.example", "yes", "3", "1", "1", "1", "2"]
+    assert row.split()[:6] == ["ann@firm.example", "3", "1", "1", "1", "2"]
     assert "Private events are not synced under the present settings." in done.stdout
     assert "FIELD_CUSTOM_VALIDATION_EXCEPTION" in done.stdout
     assert re.search(rf"Lag: 2 records behind, for up to .* \({SINK_GRAPH}, {re.escape(GRAPH_COMMANDS)}\)", done.stdout)

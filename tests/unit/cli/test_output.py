@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from concord.cli_output import ago, complain_of_all, plural, print_json, print_table, safe, say
 from schemas.calendar import TimeSpan
@@ -35,6 +37,21 @@ def test_a_long_line_is_not_folded_in_a_pipe(capsys: pytest.CaptureFixture[str])
     print_table(("key", "n"), [("k" * 150, 1)])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
+
+
+def test_a_terminal_gets_folded_lines_and_a_shortened_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a narrow screen sentences hang, what is to be copied stays whole, and one column of a table gives way."""
+    screen = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None, markup=False, emoji=False)
+    monkeypatch.setattr("concord.cli_output.out", screen)
+    say("one two three four five six seven eight nine ten", indent=2, hang=4)
+    say("k" * 60, indent=2, whole=True)
+    print_table(("user", "first number", "second number"), [("somebody@firm.example", 1, 22)], cut="user")
+    folded, hanging, key, _, row = screen.file.getvalue().splitlines()
+    assert folded == "  one two three four five six seven"
+    assert hanging == "      eight nine ten"
+    assert key == "  " + "k" * 60
+    assert row.split()[1:] == ["1", "22"]
+    assert row.split()[0].endswith("…")
 
 
 def test_numbers_stand_right_and_nothing_is_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
