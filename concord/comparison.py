@@ -30,6 +30,8 @@ INVITES: Final = "practifi__Send_Invitations_to_Attendees__c"
 LONGEST: Final = timedelta(days=14)
 PEOPLE_MAX: Final = 50
 BODY_MAX: Final = 32_000
+# The longest reminder that is carried, ten years in minutes: beyond it dates cannot be reckoned with everywhere.
+REMINDER_MAX: Final = 10 * 365 * 24 * 60
 # What of a text at that limit may be missing because the sides count line ends differently, in characters.
 BODY_SLACK: Final = 1_000
 
@@ -95,7 +97,7 @@ def of_outlook(
         time=(instant(event["start"]), instant(event["end"]), event["isAllDay"]),
         show_as=LABELS[event["showAs"]],
         privacy=is_private,
-        reminder=event["reminderMinutesBeforeStart"] if event["isReminderOn"] else None,
+        reminder=min(event["reminderMinutesBeforeStart"], REMINDER_MAX) if event["isReminderOn"] else None,
         people=frozenset() if is_private else _people(event, records, owner),
         owner=owner,
     )

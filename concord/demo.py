@@ -48,6 +48,8 @@ SETTINGS: Final = {
     "sync_internal_events": "on",
     "sync_unmatched_events": "on",
 }
+# With calendars of others the range begins here, or most of what they hold would be too old to cross.
+IMPORTS_SINCE: Final = {"commencement_date": "2000-01-01"}
 INTERRUPTED: Final = 130
 
 
@@ -178,7 +180,7 @@ def perform(env: Environment, phases: Phases) -> Evidence:
         broker = env.broker.address
         _until(lambda: len(read_directory(broker).complete_sides) == 2, DIRECTORY_S, "the directory of both sides")
         before = gather(env.simulators, outlook, practifi, Settings(users=tuple(_everybody(broker))))
-        set_settings(broker, SETTINGS, by="demo")
+        set_settings(broker, SETTINGS | (IMPORTS_SINCE if env.simulators.reports else {}), by="demo")
         settings = switch_users(broker, [], enable=True, every=True, by="demo")
         phases.done("read the directory, enable everybody")
         imported = sum(report.imported for report in env.simulators.reports)

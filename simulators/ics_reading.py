@@ -229,7 +229,8 @@ def _notes(component: icalendar.Event, nameless: int) -> tuple[str, ...]:
 def _span(component: icalendar.Event) -> tuple[Moment, Moment, bool]:
     start = _value(component, "DTSTART")
     if start is None:
-        raise Unusable("it has no start (DTSTART)")
+        broken = any("DTSTART" in str(text) for _, text in component.errors)
+        raise Unusable("its start (DTSTART) cannot be read" if broken else "it has no start (DTSTART)")
     end = _value(component, "DTEND")
     duration = _value(component, "DURATION")
     if duration is not None and not isinstance(duration, timedelta):
@@ -285,12 +286,15 @@ def _is_marked_all_day(component: icalendar.Event, begins: Moment, ends: Moment)
 
 
 def _reminder(component: icalendar.Event, begins: Moment, ends: Moment) -> int | None:
-    """Minutes before the start of the first alarm that is not an e-mail; None when none comes before the start."""
+    """Minutes before the start of the first alarm that is shown or heard; None when none comes before the start.
+
+    Apple's calendar writes "no alarm" as an alarm of action NONE in 1976.
+    """
     for alarm in component.walk("VALARM"):
         trigger = alarm.get("TRIGGER")
         if isinstance(trigger, list):
             trigger = trigger[0]
-        if trigger is None or isinstance(trigger, vBroken) or _word(alarm, "ACTION") == "EMAIL":
+        if trigger is None or isinstance(trigger, vBroken) or _word(alarm, "ACTION") in {"EMAIL", "NONE"}:
             continue
         when = trigger.dt
         if isinstance(when, timedelta):

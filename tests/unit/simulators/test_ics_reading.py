@@ -82,6 +82,18 @@ def test_a_time_without_zone_floats() -> None:
     assert read.end.wall == wall("2026-03-02T10:30")
 
 
+def test_a_start_that_cannot_be_read_is_not_said_to_be_missing() -> None:
+    """The reason must be true: the line is there, it is only broken."""
+    assert refusal(start="DTSTART;;VALUE=DATE-TIME:20140409T093000").reason == "its start (DTSTART) cannot be read"
+    assert refusal(start="").reason == "it has no start (DTSTART)"
+
+
+def test_an_alarm_of_no_action_is_no_alarm() -> None:
+    """Apple's calendar says "no alarm" by one of action NONE, half a century before the event."""
+    alarm = ("BEGIN:VALARM", "ACTION:NONE", "TRIGGER;VALUE=DATE-TIME:19760401T005545Z", "END:VALARM")
+    assert one(*alarm).reminder_minutes is None
+
+
 def test_an_unknown_zone_is_refused_by_name() -> None:
     """Guessing would move the meeting."""
     assert "'Nowhere/Land' is neither" in refusal(start="DTSTART;TZID=Nowhere/Land:20260302T090000").reason
