@@ -20,6 +20,10 @@ from schemas.state import PairState, SideState
 # Refused writes remembered per side: a content write and its mark, each in a few variants.
 REFUSALS_MAX: Final = 8
 
+# The `cause` of an item that leaves the pair it was held in; unsaved: we made it, and nobody saved it since.
+MOVED_OUT: Final = "moved out"
+MOVED_OUT_UNSAVED: Final = "moved out, as we made it"
+
 
 @dataclass(frozen=True)
 class Stray:
@@ -122,7 +126,8 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
         return with_side(state, seen.side, moved_to), ()
     # The rightful owner of this key came after a copy that carried its mark: the copy moves out, and what was agreed
     # about it with it.
-    moved = Seen(seen.side, held.item.id, held.item.mailbox, held.item, seen.origin, "moved out")
+    cause = MOVED_OUT if held.edited_at is not None else MOVED_OUT_UNSAVED
+    moved = Seen(seen.side, held.item.id, held.item.mailbox, held.item, seen.origin, cause)
     rightful = SideState(item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at)
     state = with_side(state, seen.side, rightful)
     there = other(seen.side)
@@ -137,7 +142,8 @@ def _astray(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[
 def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> tuple[PairState, tuple[Stray, ...]]:
     held = side_of(state, seen.side)
     if not held.is_deleted:
-        held = replace(held, item=item, is_echo=False, edited_at=item.modified_at)
+        edited_at = None if seen.cause == MOVED_OUT_UNSAVED else item.modified_at
+        held = replace(held, item=item, is_echo=False, edited_at=edited_at)
         return with_side(state, seen.side, held), ()
     if own_key(item) != state.pair_key and not was_gone:
         return _astray(state, seen, item)  # a copy that carries the mark of a deleted item
@@ -269,8 +275,11 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
     side = command.side
     held = side_of(state, side)
     if command.action is Action.DELETE:
-        held = _removed(held, command.id, outcome.at)
-        return with_side(state, side, replace(held, refused="", refused_code=""))
+        held = replace(_removed(held, command.id, outcome.at), refused="", refused_code="")
+        if held.is_deleted and side_of(state, other(side)).item is not None:
+            # What it was deleted for came back meanwhile: this side is empty by our own doing, nobody deleted it.
+            held = SideState(generation=held.generation + 1, gone=held.gone)
+        return with_side(state, side, held)
     assert outcome.item is not None, "an applied create or update says what the service holds"
     there = side_of(state, other(side))
     if command.source is not None:

@@ -355,7 +355,7 @@ def test_applied_marks_move_no_base() -> None:
 
 def test_applied_delete_is_the_confirmed_deletion() -> None:
     """No reading needs to say so."""
-    state, sent = under_way(agreed(), Side.SALESFORCE, Action.DELETE, id="S")
+    state, sent = under_way(after(agreed(), removed(Side.GRAPH, "G")), Side.SALESFORCE, Action.DELETE, id="S")
     state = after(state, answered(sent, at=LATER))
     assert (state.salesforce.item, state.salesforce.is_deleted) == (None, True)
     assert (state.salesforce.pending, state.salesforce.gone) == (None, {"S": LATER})

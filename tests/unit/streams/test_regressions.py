@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from support.simulation_pairs import START, Journal, agreed_pair, content
+from support.simulation_pairs import START, TWO_WAY, Journal, agreed_pair, content
 
 from projections.directory import Directory
 from schemas.changes import WRITE, Change, Item, Side
@@ -227,3 +227,43 @@ def test_created_item_that_was_edited_before_the_outcome_keeps_the_edit() -> Non
     step = journal.graph("m:uid-G", "G", content("Made"))
     done = journal.answer(step.commands[0], "S", at=5, result=Result.STALE, held=content("Edited since"))
     assert [(c.side, c.content.subject) for c in done.commands if c.content] == [(Side.GRAPH, "Edited since")]
+
+
+def test_record_restored_while_its_event_is_being_deleted_is_not_deleted() -> None:
+    """Our own deletion in Microsoft 365 is no deletion by a person: the restored record goes out anew."""
+    journal = Journal()
+    step = journal.salesforce("s:S", "S", content("New"), at=1)
+    journal.answer(step.commands[0], "G", at=2)
+    deletion = journal.salesforce("s:S", "S", None, at=10)
+    journal.salesforce("s:S", "S", content("New", external_id="G", sync_status="Synced"), at=20, sync_key="s:S")
+    done = journal.answer(deletion.commands[0], at=21)
+    assert [(c.side, c.action) for c in done.commands] == [(Side.GRAPH, Action.CREATE)]
+
+
+def test_restored_record_stays_with_its_pair() -> None:
+    """A record is known by its id: restored, it joins the event it was joined with, not a pair of its own."""
+    journal = Journal(replace(TWO_WAY, delete_from_practifi=False))
+    key = agreed_pair(journal)
+    journal.salesforce(key, "S", None, at=10)
+    assert journal.pair(key).is_detached
+    done = journal.salesforce(key, "S", content("Review", external_id="G", sync_status="Synced"), at=20, sync_key=key)
+    assert done.forwards == ()
+    assert (journal.pair(key).is_detached, journal.pair(key).status) == (False, Status.SYNCED)
+
+
+def test_what_a_restored_record_pushes_out_is_not_sent() -> None:
+    """The record that we made in place of a deleted one, which then came back, was saved by nobody."""
+    journal = Journal()
+    step = journal.salesforce("s:S", "S", content("New"), at=1)
+    journal.answer(step.commands[0], "G", at=2)
+    journal.graph("s:S", "G", content("Edited"), at=10, sync_key="s:S")
+    pair = journal.pair("s:S")
+    journal.answer(pair.salesforce.pending, at=11)  # type: ignore[arg-type]
+    journal.graph("s:S", "G", content("Edited again"), at=20, sync_key="s:S")
+    journal.answer(journal.pair("s:S").salesforce.pending, result=Result.GONE, at=21)  # type: ignore[arg-type]
+    made = next(command for command in journal.sent if command.action is Action.CREATE and command.side != Side.GRAPH)
+    journal.answer(made, "S2", at=22)
+    journal.salesforce("s:S", "S", content("New"), at=30)
+    journal.fold(journal.forwards[-1])
+    assert journal.forwards[-1].pair_key == "s:S2"
+    assert journal.pair("s:S2").reason == "not_edited_since"
