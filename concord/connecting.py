@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from schemas.errors import ConcordError
 from schemas.topics import MAX_RECORD_BYTES
@@ -20,12 +20,10 @@ CONNECT_S: Final = 3.0
 
 
 class BrokerUnreachable(ConcordError):
-    """The broker does not answer. One sentence that names it; `fix` says what to do."""
+    """Nobody answers at the broker's address. One sentence that names it; `fix` says what to do."""
 
-    def __init__(self, broker: str) -> None:
-        super().__init__(
-            f"The Kafka broker at {broker} cannot be reached.", "Check CONCORD_BROKER, or start one with `make up`."
-        )
+    def __init__(self, broker: str, what: str = "cannot be reached") -> None:
+        super().__init__(f"The Kafka broker at {broker} {what}.", "Check CONCORD_BROKER, or start one with `make up`.")
 
 
 @contextlib.contextmanager
@@ -38,6 +36,8 @@ def plainly(broker: str) -> Iterator[None]:
     except KafkaError as error:
         if not _accepts_any(broker):
             raise BrokerUnreachable(broker) from error
+        if isinstance(error, KafkaTimeoutError):
+            raise BrokerUnreachable(broker, "takes connections but does not answer") from error
         raise ConcordError(f"The Kafka broker at {broker} did not do what was asked: {_words(error)}.") from error
 
 

@@ -58,6 +58,18 @@ def test_a_broker_that_does_not_answer_is_named_in_one_sentence(
     ]
 
 
+def test_something_that_takes_connections_and_says_nothing_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A stopped broker, or another service on its port: one sentence, after the time allowed."""
+    monkeypatch.setattr("concord.connecting.BOOTSTRAP_MS", 300)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        assert run_main(monkeypatch, "lag", environ={"CONCORD_BROKER": address}) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"The Kafka broker at {address} takes connections but does not answer.")
+
+
 @pytest.mark.parametrize("address", ["no-port", "host:port", "127.0.0.1:99999", ":"])
 def test_an_address_that_is_none_is_said_the_same_way(
     address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
