@@ -14,7 +14,9 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
+from concord.guard.ending import end_process
 from projections.directory import Directory
 from schemas.codec import decode
 from schemas.directory import DirectoryEntry
@@ -24,20 +26,32 @@ from schemas.topics import DIRECTORY_CHANGES, SETTINGS_CHANGES
 
 log: Final = structlog.get_logger(__name__)
 
+# Wait before a broker that did not answer is asked again, in seconds.
+BROKER_WAIT_S: Final = 0.5
+
+OnRecord = Callable[[bytes, bytes | None, int], None]
+
 
 class TopicFollower:
-    """Reads one small topic from its beginning and goes on reading; `caught_up` is set once the first read is done."""
+    """Reads one small topic from its beginning and goes on reading; `caught_up` is set once the first read is done.
 
-    def __init__(self, broker: str, topic: str, on_record: Callable[[bytes, bytes | None], None]) -> None:
+    `on_record` gets key, value (None for a tombstone) and offset. What it cannot read is logged and left out.
+    """
+
+    def __init__(self, broker: str, topic: str, on_record: OnRecord) -> None:
         self._broker = broker
         self._topic = topic
         self._on_record = on_record
         self._task: asyncio.Task[None] | None = None
+        self._consumer: Any = None
+        self._taken: dict[TopicPartition, int] = {}
+        self._moved = asyncio.Event()
         self.caught_up = asyncio.Event()
 
     async def start(self) -> None:
         """Begin to read in the background."""
         self._task = asyncio.create_task(self._run(), name=f"follow {self._topic}")
+        self._task.add_done_callback(_must_not_fail)
 
     async def stop(self) -> None:
         """Stop reading."""
@@ -55,23 +69,38 @@ class TopicFollower:
     ) -> None:
         await self.stop()
 
+    async def catch_up(self) -> None:
+        """Wait until everything is taken that stands on the topic now. A broker that is away is waited for."""
+        await self.caught_up.wait()
+        ends = None
+        while ends is None:
+            try:
+                ends = await self._consumer.end_offsets(list(self._taken))
+            except KafkaError as error:
+                log.warning("the broker does not answer", topic=self._topic, error=type(error).__name__)
+                await asyncio.sleep(BROKER_WAIT_S)
+        while self._is_behind(ends):
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _is_behind(self, ends: dict[TopicPartition, int]) -> bool:
+        return any(self._taken[part] < end for part, end in ends.items())
+
     async def _run(self) -> None:
         """Read until cancelled; a broker that is away is waited for, and reading resumes where it was."""
-        consumer: Any = AIOKafkaConsumer(
+        self._consumer = consumer = AIOKafkaConsumer(
             self._topic, bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest",
         )  # fmt: skip
-        await consumer.start()
         try:
+            await consumer.start()
             partitions = await self._partitions(consumer)
             ends = await consumer.end_offsets(partitions)
-            behind = {part for part in partitions if ends[part] > 0}
             await consumer.seek_to_beginning(*partitions)
             while True:
-                for part in list(behind):
-                    if await consumer.position(part) >= ends[part]:
-                        behind.discard(part)
-                if not behind:
+                self._taken = {part: await consumer.position(part) for part in partitions}
+                self._moved.set()
+                if not self.caught_up.is_set() and not self._is_behind(ends):
                     self.caught_up.set()
                 batch = await consumer.getmany(timeout_ms=200)
                 for records in batch.values():
@@ -89,22 +118,37 @@ class TopicFollower:
 
     def _take(self, record: Any) -> None:
         try:
-            self._on_record(record.key or b"", record.value)
+            self._on_record(record.key or b"", record.value, record.offset)
         except UnreadableRecord as error:
             log.error("unreadable record", topic=self._topic, offset=record.offset, error=error.what)
+        except UnicodeDecodeError:
+            log.error("unreadable key", topic=self._topic, offset=record.offset)
+
+
+def _must_not_fail(task: asyncio.Task[None]) -> None:
+    """A follower that ended would leave its worker waiting, or deciding by what no longer holds."""
+    problem = None if task.cancelled() else task.exception()
+    if problem is not None:
+        end_process(f"{type(problem).__name__} in {task.get_name()}")
 
 
 class SettingsFollower(TopicFollower):
-    """The settings in force: the readable document with the highest number."""
+    """The settings in force: the readable document with the highest number. `offset` is where it stands."""
 
     def __init__(self, broker: str) -> None:
         super().__init__(broker, SETTINGS_CHANGES, self._put)
         self.current = Settings()
+        self.offset = -1
 
-    def _put(self, _: bytes, value: bytes | None) -> None:
+    def _put(self, _: bytes, value: bytes | None, offset: int) -> None:
         document = decode(Settings, value)
         if document.number > self.current.number:
-            self.current = document
+            self.current, self.offset = document, offset
+
+    async def latest(self) -> Settings:
+        """The settings in force now: nothing that stands on the topic at this moment is left out."""
+        await self.catch_up()
+        return self.current
 
 
 class DirectoryFollower(TopicFollower):
@@ -115,7 +159,7 @@ class DirectoryFollower(TopicFollower):
         self.directory = Directory()
         self._grew = asyncio.Event()
 
-    def _put(self, key: bytes, value: bytes | None) -> None:
+    def _put(self, key: bytes, value: bytes | None, _: int) -> None:
         if value is None:
             self.directory.remove(key.decode())
         else:

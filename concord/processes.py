@@ -55,6 +55,7 @@ class RoleProcesses:
     pids: Path | None = None
     restarts: int = 0
     _running: dict[str, _Running] = field(default_factory=dict)
+    _halted: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
@@ -80,7 +81,8 @@ class RoleProcesses:
         while not self._ending.wait(0.1):
             with self._lock:
                 for role, running in self._running.items():
-                    self._look_after(role, running)
+                    if role not in self._halted:
+                        self._look_after(role, running)
 
     def _look_after(self, role: str, running: _Running) -> None:
         now = time.monotonic()
@@ -118,6 +120,25 @@ class RoleProcesses:
         pid = self.pid(role)
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def halt(self, role: str) -> int:
+        """Stop one role cleanly; it stays away until `resume`. Returns its exit code, negative for a signal."""
+        with self._lock:
+            self._halted.add(role)
+            process = self._running[role].process
+        process.terminate()
+        try:
+            return process.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def resume(self, role: str) -> None:
+        """Start a halted role again."""
+        with self._lock:
+            self._running[role] = _Running(self._spawn(role), time.monotonic())
+            self._halted.discard(role)
+            self._note()
 
     def stop(self) -> None:
         """Stop every role cleanly, the slow ones by force."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, gua
 from concord.roles import connections
 from concord.roles.directories import is_graphs, publish
 from concord.roles.known import known_ids
+from concord.roles.reading import read_under
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer, partition_of
 from connectors.exchange import run_async
@@ -145,7 +146,7 @@ class GraphSource:
             except ResyncNeeded:
                 cursor, position = restart(cursor), 0
                 continue
-            self._publish(page, lane)
+            await self._publish(page, lane)
             await lane.acknowledged()
             await self._drop_vanished(mailbox, page, lane)
             cursor, position, is_last = page.cursor, page.position, page.is_last
@@ -186,8 +187,8 @@ class GraphSource:
         if before < horizon:
             exchange = read_instances(mailbox, before, horizon, now=datetime.now(UTC))
             readings = await run_async(exchange, self.graph.client.send)
+            await self._tell(readings.changes, lane)
             for change in readings.changes:
-                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
                 self._remember(mailbox, change, lane)
             await lane.acknowledged()
         if raw is None or before < horizon:
@@ -207,8 +208,7 @@ class GraphSource:
         for start in range(0, len(ids), VERIFY_AT_ONCE):
             some = ids[start : start + VERIFY_AT_ONCE]
             readings = await run_async(verify_missing(mailbox, some, now=datetime.now(UTC)), self.graph.client.send)
-            for change in readings.changes:
-                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
+            await self._tell(readings.changes, lane)
             await lane.acknowledged()
 
     async def _verify(self, mailbox: str, seen: set[str], lane: Lane) -> None:
@@ -219,9 +219,15 @@ class GraphSource:
             log.info("asking for events that a full read did not bring", mailbox=mailbox, count=len(missing))
         await self._ask_for(mailbox, missing, lane)
 
-    def _publish(self, page: Page, lane: Lane) -> None:
-        for change in page.changes:
-            lane.send(GRAPH_CHANGES, change.mailbox.encode(), encode(change))
+    async def _tell(self, changes: Iterable[Change], lane: Lane) -> None:
+        """Put changes on the log, with the settings that stood when they had been read."""
+        changes = tuple(changes)
+        headers = read_under(await self.settings.latest()) if changes else ()
+        for change in changes:
+            lane.send(GRAPH_CHANGES, change.mailbox.encode(), encode(change), headers=headers)
+
+    async def _publish(self, page: Page, lane: Lane) -> None:
+        await self._tell(page.changes, lane)
         for broken in page.unreadable:
             send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason)
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from concord.config import Config
-from concord.follow import DirectoryFollower
+from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
+from concord.roles.reading import settings_number
 from schemas.changes import Change, Side
 from schemas.codec import decode, encode
 from schemas.commands import Command, Outcome
@@ -56,8 +57,10 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"reconcile-{config.worker}",
     )  # fmt: skip
     directory = DirectoryFollower(config.broker)
+    settings = SettingsFollower(config.broker)
     app.alongside(directory)
-    intake = Intake(directory, config.partitions)
+    app.alongside(settings)
+    intake = Intake(directory, config.partitions, settings)
     guarded_agent(app, GRAPH_CHANGES, intake.change, table="graph-ids")
     guarded_agent(app, SALESFORCE_CHANGES, intake.change, table="salesforce-ids")
     guarded_agent(app, SYNC_OUTCOMES, intake.outcome, table="outcome-intake")
@@ -76,16 +79,22 @@ def position_of(record: Record) -> Position:
 
 
 class Intake:
-    """Inputs become journal entries. The tables file each native id under its pair when it is first seen."""
+    """Inputs become journal entries. The tables file each native id under its pair when it is first seen.
 
-    def __init__(self, directory: DirectoryFollower, partitions: int) -> None:
+    Without `settings` the order of changes and settings is left to whoever calls.
+    """
+
+    def __init__(self, directory: DirectoryFollower, partitions: int, settings: SettingsFollower | None = None) -> None:
         self._directory = directory
         self._partitions = partitions
+        self._settings = settings
+        self._journaled = 0
 
     async def change(self, record: Record, lane: Lane) -> None:
         """One change of either side."""
         change = decode(Change, record.value)
         directory = await self._directory.complete()
+        await self._settings_first(record, lane)
         row = change.id.encode()
         filed = lane.get(row)
         known = filed.decode() if filed is not None else None
@@ -95,6 +104,21 @@ class Intake:
         entry = entry_of_change(change, known, directory, position_of(record))
         if entry is not None:  # a removal of something that was never seen is nobody's
             lane.send(SYNC_JOURNAL, entry.pair_key.encode(), encode(entry))
+
+    async def _settings_first(self, record: Record, lane: Lane) -> None:
+        """Journal the settings under which a change was read, unless this process has done so: their own agent may be
+        behind. Written twice they change nothing."""
+        if self._settings is None or settings_number(record) <= self._journaled:
+            return
+        settings = await self._settings.latest()
+        if settings.number > self._journaled:
+            self._journal_settings(settings, Position(SETTINGS_CHANGES, 0, self._settings.offset), lane)
+
+    def _journal_settings(self, settings: Settings, source: Position, lane: Lane) -> None:
+        self._journaled = max(self._journaled, settings.number)
+        entry = encode(entry_of_settings(settings, source))
+        for partition in range(self._partitions):
+            lane.send(SYNC_JOURNAL, SETTINGS_ROW, entry, partition=partition)
 
     async def outcome(self, record: Record, lane: Lane) -> None:
         """One outcome of a command."""
@@ -109,9 +133,7 @@ class Intake:
         if held is not None and held != record.value and decode(Settings, held).number >= arrived.number:
             return
         lane.set(SETTINGS_ROW, encode(arrived))
-        entry = encode(entry_of_settings(arrived, position_of(record)))
-        for partition in range(self._partitions):
-            lane.send(SYNC_JOURNAL, SETTINGS_ROW, entry, partition=partition)
+        self._journal_settings(arrived, position_of(record), lane)
 
     def action(self, record: Record, lane: Lane) -> None:
         """One operator's action."""

@@ -9,11 +9,12 @@ from typing import Final
 import structlog
 
 from concord.config import Config
-from concord.follow import DirectoryFollower
+from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles import connections
 from concord.roles.directories import is_salesforces, publish
 from concord.roles.known import known_ids
+from concord.roles.reading import read_under
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer
 from connectors.exchange import run_async
@@ -41,8 +42,8 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"source-salesforce-{config.worker}",
     )  # fmt: skip
     source = SalesforceSource(app, config)
-    app.alongside(source.directory)
-    app.alongside(source.salesforce)
+    for companion in (source.settings, source.directory, source.salesforce):
+        app.alongside(companion)
     guarded_agent(
         app, SALESFORCE_WAKEUPS, source.look, table="salesforce-cursors",
         options=AgentOptions(lanes=2, every_s=TICK_S, on_tick=source.timer),
@@ -57,6 +58,7 @@ class SalesforceSource:
         self._app = app
         self._config = config
         self._names = read_field_names(config.salesforce_fields)
+        self.settings = SettingsFollower(config.broker)
         self.directory = DirectoryFollower(config.broker)
         self.salesforce = connections.Salesforce(config)
         self.timer = Timer(app, SALESFORCE_WAKEUPS, self._due)
@@ -94,7 +96,7 @@ class SalesforceSource:
             except ResyncNeeded:
                 position = ""  # the query's locator died: ask again from the cursor
                 continue
-            self._publish(page.changes, lane)
+            await self._publish(page.changes, lane)
             for broken in page.unreadable:
                 send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason)
             await lane.acknowledged()
@@ -113,9 +115,10 @@ class SalesforceSource:
         for start in range(0, len(ids), VERIFY_AT_ONCE):
             some = ids[start : start + VERIFY_AT_ONCE]
             changes = await run_async(verify_missing(some, now=datetime.now(UTC)), self.salesforce.client.send_async)
-            self._publish(changes, lane)
+            await self._publish(changes, lane)
             await lane.acknowledged()
 
-    def _publish(self, changes: tuple[Change, ...], lane: Lane) -> None:
+    async def _publish(self, changes: tuple[Change, ...], lane: Lane) -> None:
+        headers = read_under(await self.settings.latest()) if changes else ()
         for change in changes:
-            lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change))
+            lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change), headers=headers)
