@@ -8,6 +8,7 @@ from typing import Any
 from simulators.control import Action, BadControl, json_of
 from simulators.http import Request
 from simulators.pubsub.bus import EventBus
+from simulators.pubsub.channels import ChannelPlan, Member
 from simulators.pubsub.managed import ManagedPlan
 from simulators.pubsub.streams import Subscription
 from simulators.salesforce.errors import SalesforceError
@@ -29,6 +30,11 @@ def pubsub_actions(bus: EventBus) -> tuple[Action, ...]:
         ("rights", 'View All Data of a user: {"user", "view_all": false}', acts.set_rights),
         ("add-field", 'a new custom field, a new schema id: {"object", "name"}', acts.add_field),
         ("remove-field", 'the field goes away again: {"object", "name"}', acts.remove_field),
+        (
+            "channel",
+            'deploy a custom channel: {"name": "X__chn", "members": [{"object", "enriched", "filter"}]}',
+            acts.deploy,
+        ),
         ("managed", 'deploy or change a managed subscription: {"developer_name", "topic", "state"}', acts.manage),
     )
     made = (Action("POST", f"pubsub-{name}", what, _with_body(act)) for name, what, act in posts)
@@ -126,6 +132,18 @@ class _Acts:
         """A field less."""
         given = _read(value, object="Event", name="")
         return {"schema_id": self._bus.remove_field(given["object"], given["name"]).id}
+
+    def deploy(self, value: dict[str, Any]) -> Any:
+        """Deploy a custom channel."""
+        given = _read(value, name="", members=[])
+        members = []
+        for one in given["members"]:
+            member = _read(one, object="Event", enriched=[], filter="") if isinstance(one, dict) else {}
+            if not member:
+                raise BadControl("each of members is an object")
+            members.append(Member(member["object"], tuple(map(str, member["enriched"])), member["filter"]))
+        self._bus.deploy_channel(ChannelPlan(given["name"], tuple(members)))
+        return {"topics": sorted(self._bus.channels)}
 
     def manage(self, value: dict[str, Any]) -> Any:
         """Deploy a managed subscription, or run or stop one that there is."""

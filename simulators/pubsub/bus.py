@@ -9,7 +9,7 @@ import random
 import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -73,6 +73,7 @@ class EventBus:
         self.org = org
         self.rng = rng
         self.plan = plan or BusPlan()
+        self._first_plan = self.plan
         self.behaviour = behaviour or PubSubBehaviour()
         self.listeners: list[Callable[[], None]] = []
         self.streams: list[OpenStream] = []
@@ -278,6 +279,14 @@ class EventBus:
         self._served.pop(entity, None)
         return self.schema_of(entity)
 
+    def deploy_channel(self, channel: ChannelPlan) -> None:
+        """Deploy a custom channel, in place of one of the same name. Raises ValueError for one that cannot be."""
+        others = tuple(one for one in self.plan.channels if one.name != channel.name)
+        plan = replace(self.plan, channels=(*others, channel))
+        self.channels = channels_of(self._schema, plan.selected, plan.channels)
+        self.plan = plan
+        self._serve_schemas()
+
     def set_managed_state(self, developer_name: str, state: str) -> None:
         """Run or stop a managed subscription; stopping ends its stream and forgets what was committed."""
         plan = next((one for one in self.managed.plans.values() if one.developer_name == developer_name), None)
@@ -299,6 +308,7 @@ class EventBus:
         self.deliveries = Deliveries(self.behaviour.deliveries_max)
         self._added, self._served, self._rows, self._refusals = {}, {}, {}, []
         self._builder.load({"gaps": 0, "texts": {}})
+        self.plan = self._first_plan
         self._deploy()
         self._skip_to_now()
         self.restart()
@@ -313,6 +323,7 @@ class EventBus:
             "added": {entity: [one.name for one in added] for entity, added in self._added.items()},
             "builder": self._builder.dump(),
             "deliveries": self.deliveries.dump(),
+            "channels": [channel.to_json() for channel in self.plan.channels],
             "managed": self.managed.dump(),
             "rights": {"granted": sorted(self.rights.granted), "revoked": sorted(self.rights.revoked)},
             "rows": {key: dict(row) for key, row in self._rows.items()},
@@ -329,6 +340,8 @@ class EventBus:
         self._served = {}
         self._builder.load(state["builder"])
         self.deliveries.load(state["deliveries"])
+        self.plan = replace(self.plan, channels=tuple(ChannelPlan.from_json(one) for one in state["channels"]))
+        self.channels = channels_of(self._schema, self.plan.selected, self.plan.channels)
         self.managed.load(state["managed"])
         self.rights = Rights(set(state["rights"]["granted"]), set(state["rights"]["revoked"]))
         self._rows = dict(state["rows"])
@@ -346,6 +359,9 @@ class EventBus:
         self.managed = ManagedPlans()
         for plan in self.plan.managed:
             self.managed.add(ManagedPlan(**{**vars(plan), "committed": ""}))
+        self._serve_schemas()
+
+    def _serve_schemas(self) -> None:
         for channel in self.channels.values():
             for entity in channel.members:
                 self.schema_of(entity)

@@ -40,6 +40,16 @@ class ChannelPlan:
     name: str
     members: tuple[Member, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return {"name": self.name, "members": [[one.entity, list(one.enriched), one.filter] for one in self.members]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ChannelPlan:
+        """The inverse of `to_json`."""
+        members = (Member(entity, tuple(enriched), text) for entity, enriched, text in value["members"])
+        return cls(value["name"], tuple(members))
+
 
 class Channel:
     """One topic. `is_single` says that it carries one object's events by its own name."""

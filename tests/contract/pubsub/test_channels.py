@@ -158,3 +158,16 @@ def test_channels_that_cannot_be_deployed(plan: BusPlan, problem: str) -> None:
     """The name, the enriched fields, the number of objects."""
     with pytest.raises(ValueError, match=problem):
         build_bus(plan=plan)
+
+
+def test_a_channel_can_be_deployed_while_the_bus_runs(world: BusOrg) -> None:
+    """Open streams go on; a channel that cannot be changes nothing."""
+    plain = world.listen()
+    world.bus.deploy_channel(ChannelPlan("CalSync__chn", (Member("Event", (KEY,)),)))
+    with pytest.raises(ValueError, match="enriched"):
+        world.bus.deploy_channel(ChannelPlan("CalSync__chn", (Member("Event", ("Nothing",)),)))
+    enriched = world.listen(CHANNEL)
+    key = world.org.event(**{KEY: "k1"})
+    world.org.delete(f"/sobjects/Event/{key}")
+    assert [one.value[KEY] for one in plain.take()] == ["k1", None]
+    assert [one.value[KEY] for one in enriched.take()] == ["k1", "k1"]

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
-import httpx
 import pytest
 from support.pubsub_client import ALL, EVENTS, HEADER, RELATIONS, decode, names_of
 from support.pubsub_stubs import generate_stubs
+from support.pubsub_wire_client import DEADLINE_S, Client, Stream, control, failure_of, status, wait_until
 
 from schemas.errors import ConfigError
 from simulators.launch import SimulatorOptions, Simulators, running_simulators
 from simulators.pubsub.behaviour import PubSubBehaviour
-from simulators.seeding_salesforce import STATIC_TOKEN
-
-BODY = {"Subject": "Review", "ActivityDateTime": "2026-05-21T10:00:00Z", "DurationInMinutes": 30}
-ERROR = "sfdc.platform.eventbus.grpc."
-DEADLINE_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -52,140 +46,6 @@ def client(simulators: Simulators, stubs: tuple[Any, Any]) -> Iterator[Client]:
     control(simulators, "reset")
     with Client(simulators, stubs) as made:
         yield made
-
-
-class Stream:
-    """One Subscribe or ManagedSubscribe call: requests from a queue, answers into another."""
-
-    def __init__(self, call: Callable[..., Any], metadata: list[tuple[str, str]]) -> None:
-        self._requests: queue.Queue[Any] = queue.Queue()
-        self._answers: queue.Queue[Any] = queue.Queue()
-        self.call = call(iter(self._requests.get, None), metadata=metadata, timeout=DEADLINE_S)
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            for answer in self.call:
-                self._answers.put(answer)
-            self._answers.put(None)
-        except grpc.RpcError as problem:
-            self._answers.put(problem)
-
-    def send(self, request: Any) -> None:
-        """Send a request; None closes the client's side."""
-        self._requests.put(request)
-
-    def next(self) -> Any:
-        """The next answer; None at an end without error. Raises the error that ends the stream."""
-        answer = self._answers.get(timeout=DEADLINE_S)
-        if isinstance(answer, grpc.RpcError):
-            raise answer
-        return answer
-
-    def is_silent(self, seconds: float = 0.3) -> bool:
-        """Whether nothing comes for so long."""
-        time.sleep(seconds)
-        return self._answers.empty()
-
-    def close(self) -> None:
-        """Give up the call."""
-        self.call.cancel()
-        self._requests.put(None)
-        self._thread.join(DEADLINE_S)
-
-
-class Client:
-    """A client by generated stubs, and a REST client of the same org."""
-
-    def __init__(self, simulators: Simulators, stubs: tuple[Any, Any], channel: grpc.Channel | None = None) -> None:
-        self.simulators = simulators
-        self.messages, generated = stubs
-        self._channel = channel or grpc.insecure_channel(simulators.environment()["PUBSUB_ADDR"])
-        self.stub = generated.PubSubStub(self._channel)
-        self._streams: list[Stream] = []
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_rest: object) -> None:
-        for stream in self._streams:
-            stream.close()
-        self._channel.close()
-
-    def metadata(self, **changed: str) -> list[tuple[str, str]]:
-        """What every call carries."""
-        env = self.simulators.environment()
-        own = {"accesstoken": STATIC_TOKEN, "instanceurl": env["SF_URL"], "tenantid": env["SF_ORG"]}
-        return list({**own, **changed}.items())
-
-    def fetch(self, topic: str = "", count: int = 10, **more: Any) -> Any:
-        """A FetchRequest."""
-        return self.messages.FetchRequest(topic_name=topic, num_requested=count, **more)
-
-    def subscribe(self, topic: str = EVENTS, count: int = 10, **more: Any) -> Stream:
-        """An open subscription; from now on unless told otherwise."""
-        before = status(self.simulators)["streams"].count(topic)
-        stream = self.open(self.stub.Subscribe)
-        stream.send(self.fetch(topic, count, **more))
-        # LATEST begins when the service has read the request.
-        wait_until(lambda: status(self.simulators)["streams"].count(topic) > before or not stream.is_silent(0))
-        return stream
-
-    def open(self, call: Callable[..., Any], **metadata: str) -> Stream:
-        """A stream without a request yet."""
-        stream = Stream(call, self.metadata(**metadata))
-        self._streams.append(stream)
-        return stream
-
-    def create(self, **fields: Any) -> str:
-        """Create an event over REST."""
-        return str(self.rest("POST", "sobjects/Event", {**BODY, **fields})["id"])
-
-    def rest(self, method: str, path: str, body: Any = None) -> Any:
-        """One REST call."""
-        url = f"{self.simulators.salesforce_url}/services/data/v66.0/{path}"
-        headers = {"authorization": f"Bearer {STATIC_TOKEN}"}
-        answer = httpx.request(method, url, json=body, headers=headers, trust_env=False)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
-
-    def schema(self, schema_id: str) -> str:
-        """GetSchema."""
-        answer = self.stub.GetSchema(self.messages.SchemaRequest(schema_id=schema_id), metadata=self.metadata())
-        assert answer.schema_id == schema_id
-        return str(answer.schema_json)
-
-
-def control(simulators: Simulators, name: str, value: Any = None, expected: int = 200) -> Any:
-    """One POST to the control surface of Salesforce."""
-    url = f"{simulators.salesforce_hosted.url}/_sim/{name}"
-    answer = httpx.post(url, json={} if value is None else value, trust_env=False)
-    assert answer.status_code == expected, answer.text
-    return answer.json()
-
-
-def status(simulators: Simulators) -> Any:
-    """The state of the bus."""
-    return httpx.get(f"{simulators.salesforce_hosted.url}/_sim/pubsub", trust_env=False).json()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
-
-
-def failure_of(act: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
-    """Status and code of a refused call; the message and the trailers carry the id of the call."""
-    with pytest.raises(grpc.RpcError) as caught:
-        act()
-    trailers = dict(caught.value.trailing_metadata())
-    assert trailers["error-code"].startswith(ERROR)
-    assert f"rpcId: {trailers['rpc-id']}" in caught.value.details()
-    return caught.value.code(), trailers["error-code"].removeprefix(ERROR)
 
 
 def test_a_change_arrives_with_its_schema(client: Client) -> None:
@@ -400,6 +260,19 @@ def test_everything_can_be_made_to_go_wrong(client: Client) -> None:
     assert failure_of(stream.next) == expected
 
 
+def test_a_custom_channel_can_be_deployed(client: Client) -> None:
+    """Its deletions carry the enriched key."""
+    members = [{"object": "Event", "enriched": ["Concord_Sync_Key__c"], "filter": "IsChild = false"}]
+    deployed = control(client.simulators, "pubsub-channel", {"name": "Concord__chn", "members": members})
+    assert "/data/Concord__chn" in deployed["topics"]
+    key = client.create(Concord_Sync_Key__c="k1")
+    stream = client.subscribe("/data/Concord__chn")
+    client.rest("DELETE", f"sobjects/Event/{key}")
+    (received,) = stream.next().events
+    value = decode(client.schema(received.event.schema_id), received.event.payload)
+    assert (value[HEADER]["changeType"], value["Concord_Sync_Key__c"]) == ("DELETE", "k1")
+
+
 def test_rights_are_checked(client: Client) -> None:
     """Point 17, by control: the integration user loses View All Data."""
     user = client.simulators.salesforce.org.integration_username
@@ -417,6 +290,7 @@ def test_rights_are_checked(client: Client) -> None:
         ("pubsub-gap", {"record": "x", "kind": "MOVE"}), ("pubsub-gap", []), ("pubsub-rights", {"user": "nobody"}),
         ("pubsub-add-field", {"name": "Plain"}), ("pubsub-add-field", {"object": "Nothing", "name": "A__c"}),
         ("pubsub-remove-field", {"name": "A__c"}), ("pubsub-managed", {"developer_name": "Nobody"}),
+        ("pubsub-channel", {"name": "A", "members": []}), ("pubsub-channel", {"name": "A__chn", "members": [1]}),
         ("pubsub-overflow", {"object": "Nothing"}), ("pubsub-deliveries", {"spent": "x"}),
         ("pubsub-managed", {"developer_name": "A", "topic": EVENTS, "default_replay": "SOON"}),
     ],
