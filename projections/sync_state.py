@@ -13,11 +13,11 @@ from typing import Final
 from schemas.calendar import CalendarEvent
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
-from schemas.groups import BODY, LOCATION, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
+from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
 from schemas.state import PairState, SideState
 
-# Refused writes remembered per side: a content write and its mark, each in a few variants.
+# Refused writes remembered per side: a content write and its marks, each in a few variants.
 REFUSALS_MAX: Final = 8
 
 # The `cause` of an item that leaves the pair it was held in; unsaved: we made it, and nobody saved it since.
@@ -70,8 +70,15 @@ def own_key(item: Item) -> str:
 
 
 def command_digest(command: Command) -> str:
-    """Names a write by its effect, so that a refused one is recognised when it would be tried again."""
-    text = repr((command.side, command.action, command.fields, command.content))
+    """Names a write by its effect, so that a refused one is recognised when it would be tried again.
+
+    Marks that go along do not make it another: the refusal itself changes what they say.
+    """
+    content = command.content
+    groups = tuple(group for group in command.fields if group != MARKS)
+    if groups and content is not None:
+        content = replace(content, sync_status="", external_id="")
+    text = repr((command.side, command.action, groups or command.fields, content))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -147,7 +154,7 @@ def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> 
         return with_side(state, seen.side, held), ()
     if own_key(item) != state.pair_key and not was_gone:
         return _astray(state, seen, item)  # a copy that carries the mark of a deleted item
-    if not item.is_organizer and item.organizer_mailbox:
+    if not item.is_organizer and held.is_cancelled:
         return state, ()  # an attendee's copy that the organizer's cancellation has not reached yet
     # Deleted and back again (restored): what we deleted for it is made anew, what was kept is paired with it again. The
     # generation grows, so that its marks are not taken for those of an event that was not read yet.
@@ -175,7 +182,7 @@ def _removed(held: SideState, removed_id: str, at: datetime) -> SideState:
     if held.item is not None and held.item.id == removed_id:
         if not held.item.is_organizer and held.copies:
             return _with_leader(replace(held, item=None), held.copies)
-        return replace(held, item=None, is_deleted=True, is_echo=False)
+        return replace(held, item=None, is_deleted=True, is_cancelled=held.item.is_organizer, is_echo=False)
     return replace(held, copies=tuple(copy for copy in held.copies if copy.id != removed_id))
 
 

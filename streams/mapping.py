@@ -163,10 +163,17 @@ def practifi_people(
     view: CalendarEvent, held: CalendarEvent, base: CalendarEvent | None, *, private: bool
 ) -> tuple[Attendee, ...]:
     """Whom Practifi shall hold when people are carried inbound: Microsoft's list where somebody edited it since `base`
-    (what Microsoft held when both last agreed), else whom Practifi holds, with the answers that came in."""
+    (what Microsoft held when both last agreed), else whom Practifi holds, with the answers that came in.
+
+    Without a base whoever Practifi holds uninvited stays: Microsoft could not know them.
+    """
     if private:
         return ()
-    if base is None or is_edited(view, base, PEOPLE):
+    if base is None:
+        listed = {a.record_id for a in view.attendees}
+        own = () if carries_people(held) else tuple(a for a in held.attendees if a.record_id not in listed)
+        return (*view.attendees, *own)[:ATTENDEES_MAX]
+    if is_edited(view, base, PEOPLE):
         return view.attendees
     answers = {a.record_id: a.response for a in view.attendees}
     return tuple(replace(a, response=answers.get(a.record_id, a.response)) for a in held.attendees)

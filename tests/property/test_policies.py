@@ -21,10 +21,9 @@ from support.pair_acts import (
     lived,
     some_edits,
 )
-from support.pair_world import World
 
 from schemas.changes import Side
-from schemas.commands import Action, Verdict
+from schemas.commands import Action, Command, Verdict
 from schemas.groups import MARKS
 from schemas.settings import Direction, change_settings, change_users
 from schemas.state import Status
@@ -35,41 +34,35 @@ from streams.reasons import REASONS
 HISTORIES = histories(edit_acts(people=True), DELETIONS)
 
 
-def with_settings(acts: list[Act], first: Side, **members: Any) -> World:
-    """A pair settled two-way, then other settings, then a history, then settled."""
+def sent_under(acts: list[Act], first: Side, **members: Any) -> list[Command]:
+    """What is sent when a settled pair gets other settings and then lives through a history."""
     world, _, ids = lived([], first=first)
+    sent = len(world.commands)
     world.put_in_force(replace(firm_settings(**members), number=2))
     for act in acts:
         act.happen(world, ids)
     world.settle()
-    return world
+    return world.commands[sent:]
 
 
 @given(acts=HISTORIES, first=FIRSTS)
 def test_inbound_only_writes_nothing_to_microsoft(acts: list[Act], first: Side) -> None:
     """Not an edit, not a deletion, not a mark."""
-    world, _, ids = lived([], first=first)
-    made = len(world.executed)
-    world = with_settings(acts, first, direction=Direction.MICROSOFT_TO_PRACTIFI)
-    assert [c for c in world.executed[made:] if c.side is Side.GRAPH] == []
-    assert ids
+    sent = sent_under(acts, first, direction=Direction.MICROSOFT_TO_PRACTIFI)
+    assert [command for command in sent if command.side is Side.GRAPH] == []
 
 
 @given(acts=HISTORIES, first=FIRSTS)
 def test_outbound_only_writes_nothing_but_marks_to_practifi(acts: list[Act], first: Side) -> None:
     """Microsoft's changes never flow back."""
-    made = len(lived([], first=first)[0].executed)
-    world = with_settings(acts, first, direction=Direction.PRACTIFI_TO_MICROSOFT)
-    written = [command.fields for command in world.executed[made:] if command.side is Side.SALESFORCE]
-    assert set(written) <= {(MARKS,)}
+    sent = sent_under(acts, first, direction=Direction.PRACTIFI_TO_MICROSOFT)
+    assert {command.fields for command in sent if command.side is Side.SALESFORCE} <= {(MARKS,)}
 
 
 @given(acts=HISTORIES, first=FIRSTS)
 def test_disabled_user_has_nothing_written_anywhere(acts: list[Act], first: Side) -> None:
     """Product facts §10.7: stop both directions, delete nothing on either side."""
-    made = len(lived([], first=first)[0].executed)
-    world = with_settings(acts, first, users=(replace(ANN, is_enabled=False, outbound_since=None),))
-    assert world.executed[made:] == []
+    assert sent_under(acts, first, users=(replace(ANN, is_enabled=False, outbound_since=None),)) == []
 
 
 @given(ms=edits_of(Side.GRAPH), sf=some_edits(SALESFORCE_EDITS), order=st.permutations(list(Side)))
@@ -102,7 +95,7 @@ def test_turning_outbound_on_sends_nothing(acts: list[Act], first: Side, via: st
     for act in acts:
         act.happen(world, ids)
     world.settle()
-    made = len(world.executed)
+    made = len(world.commands)
     on = (
         change_settings(off, {"direction": "two_way"}, by="eve", now=world.now)
         if via == "direction"
@@ -114,7 +107,7 @@ def test_turning_outbound_on_sends_nothing(acts: list[Act], first: Side, via: st
     world.settle()
     world.edit(Side.GRAPH, ids[Side.GRAPH], location="Microsoft's later edit")
     world.settle()
-    sent = [command for command in world.executed[made:] if command.side is Side.GRAPH]
+    sent = [command for command in world.commands[made:] if command.side is Side.GRAPH]
     assert all(command.fields == (MARKS,) and not command.mails for command in sent)
 
 
@@ -155,13 +148,13 @@ def test_policy_no_detaches_and_nothing_is_resurrected(first: Side, where: Side,
     world, key, ids = lived([], first=first, settings=settings)
     world.delete(where, ids[where])
     world.settle()
-    made = len(world.executed)
+    made = len(world.commands)
     for act in acts:
         act.happen(world, ids)
     world.settle()
     assert world.pairs[key].is_detached
     assert world.items[where] == {}
-    written = {(c.side, c.action, c.fields) for c in world.executed[made:]}
+    written = {(c.side, c.action, c.fields) for c in world.commands[made:]}
     assert written <= {(Side.SALESFORCE, Action.UPDATE, (MARKS,))}
     survivor = Side.SALESFORCE if where is Side.GRAPH else Side.GRAPH
     assert ids[survivor] in world.items[survivor]

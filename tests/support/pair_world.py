@@ -8,6 +8,7 @@ changed since the command was decided.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -21,7 +22,7 @@ from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Action, Command, Decision, Outcome, Result
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
 from schemas.groups import CONTENT, MARKS, OWNER, PEOPLE, TIME, take
-from schemas.journal import JournalEntry, Position, SettingsChanged
+from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, Position, SettingsChanged
 from schemas.settings import Settings
 from schemas.state import PairState
 from streams.intake import SETTINGS_KEY, entry_of_change, entry_of_outcome, filed_under
@@ -59,6 +60,7 @@ class World:
     entries: list[JournalEntry] = field(default_factory=list)
     steps: list[Step | None] = field(default_factory=list)
     executed: list[Command] = field(default_factory=list)
+    refuses: Callable[[Command], bool] = lambda _: False
     _unread: dict[Side, dict[str, None]] = field(default_factory=lambda: {side: {} for side in Side})
     _told: dict[str, deque[Any]] = field(
         default_factory=lambda: {name: deque() for name in ("graph", "salesforce", "sync")}
@@ -67,6 +69,7 @@ class World:
     _filed: dict[tuple[Side, str], str] = field(default_factory=dict)
     _lanes: dict[str, int] = field(default_factory=dict)
     _made: dict[tuple[Side, str, int], str] = field(default_factory=dict)
+    _count: int = 0
     _edits: int = 0
     _edits_when_executed: int = -1
     _directory: Directory = field(default_factory=the_directory)
@@ -76,18 +79,17 @@ class World:
 
     # ---- people ----
 
-    def make(self, side: Side, content: CalendarEvent, item_id: str = "", sync_key: str = "") -> str:
-        """Somebody makes an event of Ann's; returns its id."""
-        item_id = item_id or f"{side[0].upper()}{len(self._filed) + len(self.items[side]) + len(self._made)}"
+    def make(self, side: Side, content: CalendarEvent, item_id: str = "", **members: Any) -> str:
+        """Somebody makes an event, Ann's unless told otherwise; returns its id."""
+        self._count += 1
+        item_id = item_id or f"{side[0].upper()}{self._count}"
         if side is Side.GRAPH:
-            content = replace(content, organizer=ORGANIZER, owner_id="")
+            content = replace(content, organizer=content.organizer or ORGANIZER, owner_id="")
+            members = {"mailbox": ANN.mailbox, "i_cal_uid": f"uid-{item_id}"} | members
         else:
             content = replace(content, owner_id=content.owner_id or ANN.salesforce_id, organizer=None)
-        places: dict[str, Any] = {"mailbox": ANN.mailbox, "i_cal_uid": f"uid-{item_id}"} if side is Side.GRAPH else {}
         stamp = self._stamp(side)
-        self.items[side][item_id] = Item(
-            side, item_id, self._version(), stamp, stamp, content, sync_key=sync_key, **places
-        )
+        self.items[side][item_id] = Item(side, item_id, self._version(), stamp, stamp, content, **members)
         self._unread[side][item_id] = None
         return item_id
 
@@ -109,6 +111,11 @@ class World:
         self.settings = settings
         self._fold(JournalEntry(SETTINGS_KEY, self.now, self._position("settings"), SettingsChanged(settings)))
 
+    def know(self, address: str, record_id: str) -> None:
+        """The directory learns of a contact."""
+        row = DirectoryEntry(EntryKind.ADDRESS, record_id, address)
+        self._directory.put(row.key, row)
+
     # ---- stages ----
 
     def read(self, side: Side) -> None:
@@ -118,6 +125,19 @@ class World:
             mailbox = ANN.mailbox if side is Side.GRAPH else ""
             self._told[side].append(Change(side, item_id, self.now, item, mailbox, cause="delta"))
         self._unread[side] = {}
+
+    def act(self, key: str, verb: OperatorVerb = OperatorVerb.RETRY) -> None:
+        """An operator acts on a pair."""
+        self._fold(JournalEntry(key, self.now, self._position("operator"), OperatorActed(verb, "eve")))
+
+    def lose_everything(self) -> None:
+        """Journal, tables and what was sent are lost; the two calendars are not. Sources read all of it again."""
+        self.partition, self.entries, self.steps, self.executed = Partition(0), [], [], []
+        for waiting in (*self._told.values(), *self._commands.values(), self._filed, self._lanes):
+            waiting.clear()
+        self.put_in_force(self.settings)
+        for side in Side:
+            self.read_again(side)
 
     def read_again(self, side: Side) -> None:
         """The source reads everything again, changed or not."""
@@ -233,9 +253,13 @@ class World:
     def _execute(self, command: Command) -> None:
         self.executed.append(command)
         self._edits_when_executed = self._edits
-        result, item = {Action.CREATE: self._create, Action.UPDATE: self._update, Action.DELETE: self._delete}[
-            command.action
-        ](command)
+        result, item = (
+            (Result.REFUSED, None)
+            if self.refuses(command)
+            else {Action.CREATE: self._create, Action.UPDATE: self._update, Action.DELETE: self._delete}[
+                command.action
+            ](command)
+        )
         self.now += self.tick
         if result is Result.APPLIED and item is not None:
             self._told[command.side].append(Change(command.side, item.id, self.now, item, item.mailbox, cause=WRITE))
@@ -257,7 +281,8 @@ class World:
             is_same = all(value(shown, group) == value(wanted, group) for group in CONTENT)
             return (Result.APPLIED if is_same else Result.STALE), held
         content = replace(command.content, sync_status=command.content.sync_status)
-        self._made[key] = self.make(command.side, content, sync_key=command.pair_key)
+        places = {"mailbox": command.mailbox} if command.side is Side.GRAPH else {}
+        self._made[key] = self.make(command.side, content, sync_key=command.pair_key, **places)
         return Result.APPLIED, self.items[command.side][self._made[key]]
 
     def _update(self, command: Command) -> tuple[Result, Item | None]:

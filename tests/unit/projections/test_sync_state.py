@@ -1,11 +1,10 @@
-"""The fold of one pair: what each kind of entry makes of its state."""
+"""The fold of one pair: what each reading makes of its state."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
-from typing import Any
 
 import pytest
 from support.builders import (
@@ -13,7 +12,6 @@ from support.builders import (
     BOB,
     NOW,
     answered,
-    command,
     firm_settings,
     graph_item,
     meeting,
@@ -21,11 +19,9 @@ from support.builders import (
     salesforce_item,
     seen,
 )
+from support.pair_folds import EMPTY, EVEN_LATER, KEY, LATER, after, agreed, folded, in_graph, in_salesforce, under_way
 
 from projections.sync_state import (
-    REFUSALS_MAX,
-    Stray,
-    command_digest,
     evolve,
     other,
     own_key,
@@ -33,53 +29,10 @@ from projections.sync_state import (
     with_side,
 )
 from schemas.changes import WRITE, Item, Side
-from schemas.commands import Action, Command, Result
-from schemas.groups import ALL, SUBJECT
+from schemas.commands import Action
+from schemas.groups import SUBJECT
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, Position, SettingsChanged
-from schemas.state import PairState, SideState
-
-KEY = "m:uid-G"
-LATER = NOW + timedelta(minutes=5)
-EVEN_LATER = NOW + timedelta(minutes=10)
-EMPTY = PairState(KEY)
-
-
-def folded(state: PairState, *entries: JournalEntry) -> tuple[PairState, list[Stray]]:
-    """The state after these entries, and all that went astray; offsets count on, in the journal and in each lane."""
-    strays: list[Stray] = []
-    lanes = dict(state.lanes)
-    for number, entry in enumerate(entries, state.offset + 1):
-        lane = entry.source.lane
-        lanes[lane] = lanes.get(lane, -1) + 1
-        state, more = evolve(state, replace(entry, source=replace(entry.source, offset=lanes[lane])), number)
-        strays += more
-    return state, strays
-
-
-def after(state: PairState, *entries: JournalEntry) -> PairState:
-    """The state after these entries, none of which goes astray."""
-    state, strays = folded(state, *entries)
-    assert strays == []
-    return state
-
-
-def in_graph(content: Any = None, **members: Any) -> JournalEntry:
-    """Graph was read, at the time of the item's stamp."""
-    item = graph_item(content, **members)
-    return seen(item, at=max(item.modified_at, NOW))
-
-
-def in_salesforce(content: Any = None, **members: Any) -> JournalEntry:
-    """Salesforce was read, at the time of the record's stamp."""
-    item = salesforce_item(content, **members)
-    return seen(item, at=max(item.modified_at, NOW))
-
-
-def under_way(state: PairState, side: Side, action: Action, **members: Any) -> tuple[PairState, Command]:
-    """The state with a command of this kind under way on a side."""
-    sent = command(side, action, **members)
-    return with_side(state, side, replace(side_of(state, side), pending=sent)), sent
-
+from schemas.state import SideState
 
 # ---- readings -------------------------------------------------------------------------------------------------------
 
@@ -254,14 +207,6 @@ def test_item_without_uid_has_a_key_of_its_own() -> None:
 # ---- restored -------------------------------------------------------------------------------------------------------
 
 
-def agreed(**members: Any) -> PairState:
-    """Both sides read and agreed upon."""
-    state = after(EMPTY, in_graph(), in_salesforce(sync_key=KEY))
-    state = with_side(state, Side.GRAPH, replace(state.graph, base=meeting()))
-    state = with_side(state, Side.SALESFORCE, replace(state.salesforce, base=meeting(), generation=1))
-    return replace(state, **members)
-
-
 @pytest.mark.parametrize("key", [KEY, "s:S"])
 @pytest.mark.parametrize("side", list(Side))
 def test_restored_item_is_paired_again_with_what_was_kept(side: Side, key: str) -> None:
@@ -301,230 +246,6 @@ def test_copy_of_a_deleted_item_does_not_take_its_place(stray: Item) -> None:
     state, strays = folded(state, seen(stray, at=EVEN_LATER))
     assert [s.key for s in strays] == [own_key(stray)]
     assert side_of(state, stray.side).item is None
-
-
-# ---- outcomes -------------------------------------------------------------------------------------------------------
-
-WRITTEN = meeting("Written", body="two\n lines")
-KEPT = meeting("Written", body="two\nlines")
-
-
-def test_applied_create_is_held_and_both_bases_move() -> None:
-    """Its own base is what the service holds, the other base what was carried; our own write is an echo."""
-    state, sent = under_way(
-        after(EMPTY, in_graph(WRITTEN)), Side.SALESFORCE, Action.CREATE, fields=ALL, content=WRITTEN, source=WRITTEN,
-        generation=1,
-    )  # fmt: skip
-    made = salesforce_item(KEPT, modified_at=LATER)
-    state = after(state, answered(sent, item=made))
-    assert state.salesforce == SideState(item=made, base=made.content, is_echo=True, generation=1)
-    assert state.graph.base == WRITTEN
-
-
-def test_applied_update_moves_only_the_groups_it_wrote() -> None:
-    """Whatever else differs still shows as a change."""
-    state, sent = under_way(
-        agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=(SUBJECT,), content=WRITTEN, source=WRITTEN
-    )
-    state = after(state, answered(sent, item=salesforce_item(KEPT, modified_at=LATER)))
-    assert state.salesforce.base == state.graph.base == replace(meeting(), subject="Written")
-    assert state.salesforce.item is not None
-    assert (state.salesforce.item.content.body, state.salesforce.is_echo) == (KEPT.body, True)
-    assert state.salesforce.pending is None
-    assert state.salesforce.edited_at == NOW, "our own write is nobody's edit"
-
-
-def test_applied_update_with_a_target_takes_the_target_as_base() -> None:
-    """Microsoft 365's base is kept in Practifi's words."""
-    target = meeting("Target")
-    state, sent = under_way(
-        agreed(), Side.GRAPH, Action.UPDATE, id="G", fields=(SUBJECT,), content=WRITTEN, source=WRITTEN, target=target
-    )
-    state = after(state, answered(sent, item=graph_item(WRITTEN, modified_at=LATER)))
-    assert state.graph.base == replace(meeting(), subject="Target")
-
-
-def test_applied_marks_move_no_base() -> None:
-    """Without a source nothing was carried across."""
-    state, sent = under_way(agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=("marks",), content=WRITTEN)
-    state = with_side(state, Side.SALESFORCE, replace(state.salesforce, refused="digest", refused_code="NO"))
-    state = after(state, answered(sent, item=salesforce_item(modified_at=LATER)))
-    assert (state.salesforce.base, state.graph.base) == (meeting(), meeting())
-    assert state.salesforce.refused == "digest", "a mark says that a write was refused: it does not make it forgotten"
-
-
-def test_applied_delete_is_the_confirmed_deletion() -> None:
-    """No reading needs to say so."""
-    state, sent = under_way(after(agreed(), removed(Side.GRAPH, "G")), Side.SALESFORCE, Action.DELETE, id="S")
-    state = after(state, answered(sent, at=LATER))
-    assert (state.salesforce.item, state.salesforce.is_deleted) == (None, True)
-    assert (state.salesforce.pending, state.salesforce.gone) == (None, {"S": LATER})
-
-
-@pytest.mark.parametrize("action", [Action.UPDATE, Action.DELETE])
-def test_stale_brings_what_the_item_holds_now(action: Action) -> None:
-    """Nothing was agreed; what differs is somebody's edit."""
-    state, sent = under_way(agreed(), Side.GRAPH, action, id="G", fields=(SUBJECT,), content=WRITTEN, source=WRITTEN)
-    now_there = graph_item(meeting("Theirs"), modified_at=LATER)
-    state = after(state, answered(sent, Result.STALE, now_there))
-    assert (state.graph.item, state.graph.base, state.graph.pending) == (now_there, meeting(), None)
-    assert (state.graph.is_echo, state.graph.edited_at) == (False, LATER)
-
-
-def test_stale_without_an_item_only_ends_the_command() -> None:
-    """The sink could not say more."""
-    state, sent = under_way(agreed(), Side.GRAPH, Action.UPDATE, id="G", fields=(SUBJECT,), content=WRITTEN)
-    assert after(state, answered(sent, Result.STALE)).graph == agreed().graph
-
-
-def test_stale_create_holds_the_edit_and_agrees_upon_what_was_written() -> None:
-    """Made, then edited before we could say so: the difference is the edit."""
-    state, sent = under_way(
-        after(EMPTY, in_graph(WRITTEN)), Side.SALESFORCE, Action.CREATE, fields=ALL, content=WRITTEN, source=WRITTEN
-    )
-    edited = salesforce_item(meeting("Edited since"), modified_at=LATER)
-    state = after(state, answered(sent, Result.STALE, edited))
-    assert (state.salesforce.item, state.salesforce.base) == (edited, WRITTEN)
-    assert state.salesforce.edited_at == LATER
-
-
-@pytest.mark.parametrize("side", list(Side))
-def test_gone_is_a_deletion(side: Side) -> None:
-    """An update of what does not exist any more says that it was deleted."""
-    item = side_of(agreed(), side).item
-    assert item is not None
-    state, sent = under_way(agreed(), side, Action.UPDATE, id=item.id, fields=(SUBJECT,), content=WRITTEN)
-    held = side_of(after(state, answered(sent, Result.GONE, at=LATER)), side)
-    assert (held.item, held.is_deleted, held.pending, held.gone) == (None, True, None, {item.id: LATER})
-
-
-def test_gone_create_was_made_and_deleted() -> None:
-    """It counts as a create and as a deletion: it is not made again."""
-    state, sent = under_way(
-        after(EMPTY, in_graph()), Side.SALESFORCE, Action.CREATE, fields=ALL, content=WRITTEN, generation=1
-    )
-    held = after(state, answered(sent, Result.GONE)).salesforce
-    assert (held.item, held.is_deleted, held.generation, held.pending) == (None, True, 1, None)
-
-
-@pytest.mark.parametrize("action", list(Action))
-def test_refused_is_remembered_by_its_effect(action: Action) -> None:
-    """With the service's own word; nothing else changes."""
-    state, sent = under_way(agreed(), Side.SALESFORCE, action, id="S", fields=(SUBJECT,), content=WRITTEN)
-    state = after(state, answered(sent, Result.REFUSED, code="INVALID_FIELD"))
-    held = state.salesforce
-    assert (held.refused, held.refused_code) == (command_digest(sent), "INVALID_FIELD")
-    assert replace(held, refused="", refused_code="") == agreed().salesforce
-
-
-def test_refused_without_a_word_is_still_refused() -> None:
-    """A service that gives no code leaves ours."""
-    state, sent = under_way(agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=(SUBJECT,), content=WRITTEN)
-    assert after(state, answered(sent, Result.REFUSED)).salesforce.refused_code == "refused"
-
-
-def test_only_the_last_refusals_are_remembered() -> None:
-    """A record that refuses everything does not grow for ever."""
-    state = agreed()
-    for number in range(REFUSALS_MAX + 3):
-        state, sent = under_way(
-            state, Side.SALESFORCE, Action.UPDATE, id="S", fields=(SUBJECT,), content=meeting(f"Try {number}")
-        )
-        state = after(state, answered(sent, Result.REFUSED, code="NO"))
-    assert len(state.salesforce.refused.split()) == REFUSALS_MAX
-    assert command_digest(sent) in state.salesforce.refused
-
-
-def test_refusal_is_forgotten_when_a_write_is_applied() -> None:
-    """The pair is well again."""
-    state, sent = under_way(
-        agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=(SUBJECT,), content=WRITTEN, source=WRITTEN
-    )
-    state = with_side(state, Side.SALESFORCE, replace(state.salesforce, refused="digest", refused_code="NO"))
-    held = after(state, answered(sent, item=salesforce_item(WRITTEN, modified_at=LATER))).salesforce
-    assert (held.refused, held.refused_code) == ("", "")
-
-
-def test_digest_names_the_effect_and_nothing_else() -> None:
-    """The same write under another number or version is the same; another content, group or side is not."""
-    sent = command(Side.GRAPH, Action.UPDATE, fields=(SUBJECT,), content=WRITTEN)
-    again = replace(sent, command_id="x#9", revision=9, version="etag-9", decided_at=LATER)
-    assert command_digest(again) == command_digest(sent)
-    others = [
-        replace(sent, content=KEPT), replace(sent, fields=("body",)), replace(sent, side=Side.SALESFORCE),
-        replace(sent, action=Action.CREATE),
-    ]  # fmt: skip
-    assert len({command_digest(c) for c in (sent, *others)}) == 5
-
-
-@pytest.mark.parametrize("result", list(Result))
-def test_outcome_of_another_command_is_ignored(result: Result) -> None:
-    """Redone commands answer twice; an answer without a question is none."""
-    state, sent = under_way(agreed(), Side.GRAPH, Action.UPDATE, id="G", fields=(SUBJECT,), content=WRITTEN)
-    stranger = replace(sent, command_id="m:uid-G#0")
-    told = after(state, answered(stranger, result, graph_item(meeting("Theirs"), modified_at=LATER)))
-    assert (told.graph, told.salesforce) == (state.graph, state.salesforce)
-    settled = after(agreed(), answered(sent, result, graph_item(meeting("Theirs"), modified_at=LATER)))
-    assert (settled.graph, settled.salesforce) == (agreed().graph, agreed().salesforce)
-
-
-def test_second_answer_to_one_command_is_ignored() -> None:
-    """At-least-once: the first counts."""
-    state, sent = under_way(
-        agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=(SUBJECT,), content=WRITTEN, source=WRITTEN
-    )
-    once = after(state, answered(sent, item=salesforce_item(WRITTEN, modified_at=LATER)))
-    twice = after(once, answered(sent, Result.REFUSED, code="NO"))
-    assert (twice.graph, twice.salesforce) == (once.graph, once.salesforce)
-
-
-# ---- a create under way ---------------------------------------------------------------------------------------------
-
-
-def creating(**members: Any) -> tuple[PairState, Command]:
-    """Ann's Practifi event goes out: its Graph event is being created."""
-    return under_way(
-        replace(after(EMPTY, in_salesforce()), pair_key="s:S"), Side.GRAPH, Action.CREATE, pair_key="s:S",
-        fields=ALL, content=meeting(), source=meeting(), generation=1, mailbox=ANN.mailbox, **members,
-    )  # fmt: skip
-
-
-NEW = graph_item(id="NEW", sync_key="s:S")
-TAGGED_COPY = graph_item(id="TAGGED", sync_key="s:S", created_at=LATER)
-
-
-@pytest.mark.parametrize("order", list(permutations([NEW, TAGGED_COPY])))
-def test_outcome_says_which_of_the_items_seen_is_ours(order: tuple[Item, ...]) -> None:
-    """What is seen before the answer waits; afterwards ours is held and the copy is an event of its own."""
-    state, sent = creating()
-    state = after(state, *(seen(item) for item in order))
-    assert (state.graph.item, len(state.graph.copies)) == (None, 2)
-    state, strays = folded(state, answered(sent, item=NEW))
-    assert (state.graph.item, state.graph.copies) == (NEW, ())
-    assert [(s.key, s.seen.item) for s in strays] == [("m:uid-TAGGED", TAGGED_COPY)]
-
-
-def test_later_reading_that_waited_replaces_the_answer() -> None:
-    """Edited right after we made it, read before we could say so: the edit stands, and shows against the base."""
-    state, sent = creating()
-    edited = replace(NEW, content=replace(NEW.content, subject="Edited"), modified_at=LATER)
-    state = after(state, seen(edited, at=LATER), answered(sent, item=NEW))
-    assert (state.graph.item, state.graph.base) == (edited, NEW.content)
-    assert (state.graph.is_echo, state.graph.edited_at) == (False, LATER)
-
-
-def test_removal_that_waited_deletes_what_we_made() -> None:
-    """Deleted before we could say that we made it."""
-    state, sent = creating()
-    state = after(state, seen(NEW), removed(Side.GRAPH, "NEW", at=LATER), answered(sent, item=NEW, at=EVEN_LATER))
-    assert (state.graph.item, state.graph.is_deleted, state.graph.generation) == (None, True, 1)
-
-
-def test_refused_create_lets_in_what_waited() -> None:
-    """Somebody else's item with our mark is met like any other then."""
-    state, sent = creating()
-    state = after(state, seen(NEW), answered(sent, Result.REFUSED, code="NO"))
-    assert state.graph.item == NEW
 
 
 # ---- repeats, operators, settings -----------------------------------------------------------------------------------
@@ -599,8 +320,14 @@ def test_save_without_a_change_is_a_save() -> None:
 def test_echo_read_after_its_answer_is_no_save() -> None:
     """The poll brings the version that the answer told."""
     state, sent = under_way(
-        agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=(SUBJECT,), content=WRITTEN, source=WRITTEN
+        agreed(),
+        Side.SALESFORCE,
+        Action.UPDATE,
+        id="S",
+        fields=(SUBJECT,),
+        content=meeting("Written"),
+        source=meeting("Written"),
     )
-    made = salesforce_item(WRITTEN, modified_at=LATER, sync_key=KEY)
+    made = salesforce_item(meeting("Written"), modified_at=LATER, sync_key=KEY)
     state = after(state, answered(sent, item=made), seen(made, at=LATER))
     assert (state.salesforce.edited_at, state.salesforce.is_echo) == (NOW, False)

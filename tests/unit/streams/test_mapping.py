@@ -277,7 +277,8 @@ def test_practifi_holds_microsofts_list_where_it_was_edited_and_its_own_with_ans
     answered, edited = meeting(attendees=(ACCEPTED,)), meeting(attendees=(ACCEPTED, OTHER))
     assert practifi_people(answered, held, agreed, private=False) == (ACCEPTED, COLLEAGUE)
     assert practifi_people(edited, held, agreed, private=False) == (ACCEPTED, OTHER)
-    assert practifi_people(answered, held, None, private=False) == (ACCEPTED,)
+    assert practifi_people(answered, held, None, private=False) == (ACCEPTED, COLLEAGUE)
+    assert practifi_people(answered, replace(held, send_invitations=True), None, private=False) == (ACCEPTED,)
     assert practifi_people(edited, held, agreed, private=True) == ()
 
 

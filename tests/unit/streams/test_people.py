@@ -1,0 +1,159 @@
+"""Who attends on which side, who is mailed, and who must not be (rules 7.6, 7.7, 7.11, 7.18)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from support.builders import (
+    CLIENT,
+    COLLEAGUE,
+    ROOM,
+    STRANGER,
+    meeting,
+)
+from support.pair_looks import OTHER, last, only, records, short, state_of
+from support.pair_world import World, a_pair
+
+from schemas.calendar import Attendee, Response, Sensitivity
+from schemas.changes import Side
+from schemas.groups import PEOPLE, PRIVACY, SUBJECT
+
+GRAPH, SALESFORCE = Side.GRAPH, Side.SALESFORCE
+
+
+# ---- people ----------------------------------------------------------------------------------------------------------
+
+
+def test_people_travel_inbound_with_their_answers() -> None:
+    """Added, removed, accepted: Practifi's relations follow."""
+    world = World()
+    _, graph_id, _ = a_pair(world, meeting(attendees=(CLIENT,)))
+    world.edit(GRAPH, graph_id, attendees=(replace(CLIENT, response=Response.ACCEPTED), OTHER, STRANGER, ROOM))
+    world.settle()
+    assert {(a.record_id, a.response) for a in only(world, SALESFORCE).attendees} == {
+        ("003CLIENT", Response.ACCEPTED), ("003OTHER", Response.NONE),
+    }  # fmt: skip
+
+
+def test_attendee_list_alone_is_not_carried_outbound() -> None:
+    """Rule 7.6; the next save of anything else takes it along, where invitations are asked for."""
+    world = World()
+    content = meeting(attendees=(CLIENT,), send_invitations=True)
+    _, _, salesforce_id = a_pair(world, content, first=SALESFORCE)
+    before = len(world.commands)
+    world.edit(SALESFORCE, salesforce_id, attendees=(CLIENT, OTHER))
+    world.settle()
+    assert world.commands[before:] == []
+    assert state_of(world).reason == "attendees_only"
+    world.edit(SALESFORCE, salesforce_id, subject="Renamed")
+    world.settle()
+    assert short(world.commands[before]) == (
+        GRAPH, (SUBJECT, PEOPLE), ["invite other@out.example", "update client@out.example"],
+    )  # fmt: skip
+
+
+def test_ticking_invitations_later_adds_the_attendees() -> None:
+    """Rule 7.18: added and invited then; nothing else is written."""
+    world = World()
+    _, _, salesforce_id = a_pair(world, meeting(attendees=(CLIENT,)), first=SALESFORCE)
+    before = len(world.commands)
+    world.edit(SALESFORCE, salesforce_id, send_invitations=True)
+    world.settle()
+    assert short(world.commands[before]) == (GRAPH, (PEOPLE,), ["invite client@out.example"])
+    assert records(only(world, GRAPH)) == ["003CLIENT"]
+
+
+def test_unticking_invitations_uninvites_nobody() -> None:
+    """No cancellation is mailed for an unticked box, whatever happened to the list."""
+    world = World()
+    content = meeting(attendees=(CLIENT, OTHER), send_invitations=True)
+    _, _, salesforce_id = a_pair(world, content, first=SALESFORCE)
+    before = len(world.commands)
+    world.edit(SALESFORCE, salesforce_id, send_invitations=False, attendees=(CLIENT,))
+    world.settle()
+    assert world.commands[before:] == []
+    assert state_of(world).reason == "no_invitations"
+    world.edit(SALESFORCE, salesforce_id, location="Room 2")
+    world.settle()
+    assert sorted(records(only(world, GRAPH))) == ["003CLIENT", "003OTHER"]
+
+
+def test_list_that_was_not_sent_is_kept_when_microsoft_overrules_it() -> None:
+    """It was never agreed upon, so its loss is a conflict and stands in the decision."""
+    world = World()
+    _, graph_id, salesforce_id = a_pair(world, meeting(attendees=(CLIENT,)))
+    world.edit(SALESFORCE, salesforce_id, attendees=(CLIENT, COLLEAGUE), subject="Renamed")
+    world.settle()
+    world.edit(GRAPH, graph_id, attendees=(CLIENT, OTHER))
+    world.settle()
+    (row,) = last(world).lost
+    assert row.field == PEOPLE
+    assert [name for name, *_ in json.loads(row.before)] == ["Client", "Bob"]
+
+
+def test_answer_alone_neither_drops_nor_brings_back_people_in_practifi() -> None:
+    """Microsoft's list was not edited: whom Practifi added and dropped stays, answers come in."""
+    world = World()
+    _, graph_id, salesforce_id = a_pair(world, meeting(attendees=(CLIENT, OTHER)))
+    world.edit(SALESFORCE, salesforce_id, attendees=(CLIENT, COLLEAGUE))
+    world.settle()
+    world.edit(GRAPH, graph_id, attendees=(replace(CLIENT, response=Response.ACCEPTED), OTHER))
+    world.settle()
+    assert {(a.record_id, a.response) for a in only(world, SALESFORCE).attendees} == {
+        ("003CLIENT", Response.ACCEPTED), ("005BOB", Response.NONE),
+    }  # fmt: skip
+
+
+def test_more_than_fifty_are_shortened_inbound_and_never_written_outbound() -> None:
+    """Rule 7.11: the first 50 by name; the other fields still travel."""
+    crowd = tuple(Attendee(f"{n:02}@out.example", f"N{n:02}") for n in range(60))
+    world = World()
+    for n in range(60):
+        world.know(f"{n:02}@out.example", f"003{n:02}")
+    _, graph_id, salesforce_id = a_pair(world, meeting(attendees=crowd))
+    held = only(world, SALESFORCE)
+    assert records(held) == [f"003{n:02}" for n in range(50)]
+    before = len(world.commands)
+    world.edit(SALESFORCE, salesforce_id, attendees=held.attendees[:10], send_invitations=True)
+    world.settle()
+    assert (world.commands[before:], state_of(world).reason) == ([], "truncated")
+    world.edit(SALESFORCE, salesforce_id, subject="Renamed")
+    world.settle()
+    assert [c.fields for c in world.commands[before:] if c.side is GRAPH] == [(SUBJECT,)]
+    assert len(world.items[GRAPH][graph_id].content.attendees) == 60
+
+
+def test_event_that_turns_private_in_microsoft_loses_its_relations_in_practifi() -> None:
+    """Rule 7.7a: with the first write that says so; its attendees in Microsoft 365 are not touched."""
+    world = World()
+    _, graph_id, _ = a_pair(world, meeting(attendees=(CLIENT,)))
+    before = len(world.commands)
+    world.edit(GRAPH, graph_id, sensitivity=Sensitivity.PRIVATE)
+    world.settle()
+    assert {c.side for c in world.commands[before:]} == {SALESFORCE}
+    assert world.commands[before].content is not None
+    assert world.commands[before].content.attendees == ()
+    assert (only(world, SALESFORCE).attendees, records(only(world, GRAPH))) == ((), ["003CLIENT"])
+
+
+def test_event_that_turns_private_in_practifi_mails_nobody() -> None:
+    """Rule 7.7a: sensitivity is written, attendees never are; Practifi's relations go."""
+    world = World()
+    _, _, salesforce_id = a_pair(world, meeting(attendees=(CLIENT,), send_invitations=True), first=SALESFORCE)
+    before = len(world.commands)
+    world.edit(SALESFORCE, salesforce_id, sensitivity=Sensitivity.PRIVATE)
+    world.settle()
+    written = [c for c in world.commands[before:] if c.side is GRAPH]
+    assert [short(c) for c in written] == [(GRAPH, (PRIVACY,), [])]
+    assert (only(world, SALESFORCE).attendees, records(only(world, GRAPH))) == ((), ["003CLIENT"])
+
+
+def test_private_event_that_turns_normal_gets_its_people_back() -> None:
+    """From Microsoft 365, where they never left."""
+    world = World()
+    _, graph_id, _ = a_pair(world, meeting(attendees=(CLIENT,), sensitivity=Sensitivity.PRIVATE))
+    assert only(world, SALESFORCE).attendees == ()
+    world.edit(GRAPH, graph_id, sensitivity=Sensitivity.NORMAL)
+    world.settle()
+    assert records(only(world, SALESFORCE)) == ["003CLIENT"]
