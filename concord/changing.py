@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from concord.reading import read_settings, read_topics
 from projections.directory import Directory, normal
 from schemas.codec import decode, encode
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
-from schemas.errors import ConcordError, ConfigError
+from schemas.errors import ConcordError, ConfigError, UnreadableRecord
 from schemas.journal import OperatorActed, OperatorAction, OperatorVerb
 from schemas.settings import Settings, UserSetting, change_settings, change_users
 from schemas.topics import DIRECTORY_CHANGES, FIRM_KEY, OPERATOR_ACTIONS, SETTINGS_CHANGES
@@ -72,14 +73,15 @@ def set_settings(broker: str, updates: dict[str, str], *, by: str) -> Settings:
 
 
 def read_directory(broker: str) -> Directory:
-    """The directory as it stands on its topic."""
+    """The directory as it stands on its topic. What cannot be read is left out, as the workers do."""
     directory = Directory()
     for record in read_topics(broker, DIRECTORY_CHANGES):
-        key = (record.key or b"").decode()
-        if record.value is None:
-            directory.remove(key)
-        else:
-            directory.put(key, decode(DirectoryEntry, record.value))
+        with contextlib.suppress(UnreadableRecord, UnicodeDecodeError):
+            key = (record.key or b"").decode()
+            if record.value is None:
+                directory.remove(key)
+            else:
+                directory.put(key, decode(DirectoryEntry, record.value))
     return directory
 
 

@@ -18,6 +18,7 @@ from concord.changing import read_directory, set_settings, switch_users
 from concord.comparison import Agreement, Firm, compare
 from concord.demo_players import Outlook, Practifi, graph_time, practifi_time
 from concord.dev import DevOptions, Environment, environment
+from concord.processes import ROLES
 from concord.reading import fold_journal, read_topics
 from concord.settling import wait_settled
 from schemas.codec import decode
@@ -133,7 +134,8 @@ class Running:
             found = look()
             if found:
                 return found
-            assert time.monotonic() < deadline, f"{what}: did not come in {limit_s:.0f} s"
+            away = [role for role in ROLES if not self.env.roles.is_running(role)]
+            assert time.monotonic() < deadline, f"{what}: did not come in {limit_s:.0f} s; not running: {away}"
             time.sleep(0.05)
 
     def settle(self, limit_s: float = SETTLE_S) -> None:
