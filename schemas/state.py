@@ -25,7 +25,8 @@ class SideState:
     """One side of a pair.
 
     `item` is what was last seen of the living item; `base` is what this side held when the two last agreed.
-    `is_deleted`: the item existed and its deletion is confirmed. `is_echo`: `item` came from our own write's answer.
+    `is_deleted`: the item existed and its deletion is confirmed; `is_cancelled` that it was the organizer's copy, so
+    that what others still hold of the meeting is about to go. `is_echo`: `item` came from our own write's answer.
     `pending` is the one command under way. `refused` lists the digests of writes that the service refused, apart by
     spaces, with its own word for the last; they are not tried again until something changes or an operator asks.
     `generation` counts creates, and one more when an item that was deleted has to be made anew.
@@ -39,6 +40,7 @@ class SideState:
     item: Item | None = None
     base: CalendarEvent | None = None
     is_deleted: bool = False
+    is_cancelled: bool = False
     is_echo: bool = False
     pending: Command | None = None
     refused: str = ""

@@ -267,3 +267,15 @@ def test_what_a_restored_record_pushes_out_is_not_sent() -> None:
     journal.fold(journal.forwards[-1])
     assert journal.forwards[-1].pair_key == "s:S2"
     assert journal.pair("s:S2").reason == "not_edited_since"
+
+
+def test_copy_in_another_mailbox_outlives_a_removed_one() -> None:
+    """With the organizer's mailbox disabled one attendee's copy goes and another comes: the meeting is still there."""
+    journal = Journal()
+    copy = {"is_organizer": False, "organizer_mailbox": "mailbox-dan", "i_cal_uid": "uid-M"}
+    step = journal.graph("m:uid-M", "COPY-ANN", content("Meeting"), **copy)
+    journal.answer(step.commands[0], "S", at=1)
+    deletion = journal.graph("m:uid-M", "COPY-ANN", None, at=10)
+    journal.answer(deletion.commands[0], at=11)
+    journal.graph("m:uid-M", "COPY-ANN-2", content("Meeting"), at=20, **copy)
+    assert journal.pair("m:uid-M").graph.item.id == "COPY-ANN-2"  # type: ignore[union-attr]
