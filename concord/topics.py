@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from kafka.admin import KafkaAdminClient
-
+from concord.connecting import admin_of
 from schemas.topics import TOPICS, TopicSpec
 
 
@@ -18,15 +16,9 @@ class TopicState:
     partitions: int
 
 
-def admin_client(address: str) -> Any:
-    """A kafka-python admin client. Raises its own errors when the broker cannot be reached."""
-    return KafkaAdminClient(bootstrap_servers=address.split(","), client_id="concord-admin")
-
-
 def create_topics(address: str, *, partitions: int, replication: int) -> list[str]:
     """Create what is missing; existing topics are left as they are. Returns the names created."""
-    admin = admin_client(address)
-    try:
+    with admin_of(address) as admin:
         existing = set(admin.list_topics())
         wanted = {
             spec.name: {
@@ -40,15 +32,10 @@ def create_topics(address: str, *, partitions: int, replication: int) -> list[st
         if wanted:
             admin.create_topics(wanted)
         return sorted(wanted)
-    finally:
-        admin.close()
 
 
 def list_topics(address: str) -> list[TopicState]:
     """Every topic of ours, with the partitions the broker has for it."""
-    admin = admin_client(address)
-    try:
+    with admin_of(address) as admin:
         found = {row["name"]: len(row["partitions"]) for row in admin.describe_topics([spec.name for spec in TOPICS])}
         return [TopicState(spec, found.get(spec.name, 0)) for spec in TOPICS]
-    finally:
-        admin.close()
