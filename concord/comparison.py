@@ -6,6 +6,7 @@ lost event or a doubled one in Concord shows as a difference here.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ SYNC_STATUS: Final = "practifi__Microsoft_365_Sync_Status__c"
 INVITES: Final = "practifi__Send_Invitations_to_Attendees__c"
 # Salesforce takes no longer event, Practifi no more people, its Description no longer text (characters).
 LONGEST: Final = timedelta(days=14)
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 PEOPLE_MAX: Final = 50
 BODY_MAX: Final = 32_000
 # The longest reminder that is carried, ten years in minutes: beyond it dates cannot be reckoned with everywhere.
@@ -73,8 +75,9 @@ class Agreement:
 
 
 def plain(text: str | None) -> str:
-    """Text without what HTML and line ends do to it."""
-    return "\n".join(line.strip() for line in (text or "").replace("\r\n", "\n").strip().split("\n"))
+    """Text without what HTML and line ends do to it, and without control characters, which nobody can read."""
+    readable = CONTROLS.sub("", (text or "").replace("\r\n", "\n"))
+    return "\n".join(line.strip() for line in readable.strip().split("\n"))
 
 
 def instant(value: Mapping[str, str]) -> datetime:
