@@ -119,7 +119,7 @@ DRAWN = (*(MEMBERS[group][0] for group in GROUPS_DRAWN), "send_invitations")
 
 
 @given(CONTENTS, CONTENTS, st.text(min_size=1, max_size=60).filter(lambda text: text == text.strip()))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_content_reads_back_as_what_was_written(one: CalendarEvent, two: CalendarEvent, key: str) -> None:
     """Content -> record -> item holds the same in every group; so does any update of it, and both are recognised."""
     org = build_lasting()
