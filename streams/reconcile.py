@@ -260,9 +260,11 @@ def _inbound_update(
         people = practifi_people(view, held.content, plan.state.graph.base, private=is_private(content))
         content = replace(content, attendees=people)
         if PEOPLE in groups and value(content, PEOPLE) == value(held.content, PEOPLE):
-            # Nothing to write: Practifi holds whom it may.
-            plan = replace(plan, state=_agree(plan.state, (PEOPLE,), view, held.content))
-            return _inbound_update(plan, tuple(group for group in groups if group != PEOPLE), view, settings, now)
+            # Nothing to write: Practifi holds whom it may. Without a base the first write agrees on everything.
+            others = tuple(group for group in groups if group != PEOPLE)
+            if plan.state.graph.base is not None or not others:
+                plan = replace(plan, state=_agree(plan.state, (PEOPLE,), view, held.content))
+            return _inbound_update(plan, others, view, settings, now)
     graph = plan.state.graph.item
     content = replace(content, external_id=graph.id if graph is not None else "", sync_status="Synced")
     fields = (*groups, MARKS) if _marks_differ(plan.state, Status.SYNCED) else groups

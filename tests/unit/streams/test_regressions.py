@@ -8,6 +8,7 @@ from datetime import timedelta
 from support.simulation_pairs import START, TWO_WAY, Journal, agreed_pair, content
 
 from projections.directory import Directory
+from schemas.calendar import Attendee
 from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Action, Result
 from schemas.journal import Position
@@ -279,3 +280,16 @@ def test_copy_in_another_mailbox_outlives_a_removed_one() -> None:
     journal.answer(deletion.commands[0], at=11)
     journal.graph("m:uid-M", "COPY-ANN-2", content("Meeting"), at=20, **copy)
     assert journal.pair("m:uid-M").graph.item.id == "COPY-ANN-2"  # type: ignore[union-attr]
+
+
+def test_pair_found_anew_agrees_on_nothing_but_what_is_equal() -> None:
+    """Nothing to write about people must not count as agreement on a body that differs."""
+    journal = Journal(replace(TWO_WAY, delete_from_practifi=False))
+    key = agreed_pair(journal)
+    journal.salesforce(key, "S", None, at=10)
+    journal.graph(key, "G", content("Review", body="edited meanwhile"), at=11)
+    invited = (Attendee("", record_id="003CLIENT"),)
+    restored = content("Review", attendees=invited, external_id="G", sync_status="Synced")
+    step = journal.salesforce(key, "S", restored, at=20, sync_key=key)
+    assert [(c.side, "body" in c.fields) for c in step.commands] == [(Side.SALESFORCE, True)]
+    assert journal.pair(key).salesforce.base is None
