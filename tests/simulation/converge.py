@@ -52,9 +52,22 @@ def _unequal(ending: Ending) -> Iterator[str]:
             continue
         theirs = of_practifi(record, ending.relations.get(salesforce.id, []))
         for group in differences(meeting(graph.id), theirs):
+            if group == "people" and _is_uninvited(ending, pair, meeting(graph.id), theirs):
+                continue
             if not _is_held_back(ending, pair, group):
                 ours = getattr(meeting(graph.id), group)
                 yield f"{pair.pair_key} ({pair.reason}): {group} is {ours!r} there and {getattr(theirs, group)!r} here"
+
+
+def _is_uninvited(ending: Ending, pair: PairState, ours: Meeting, theirs: Meeting) -> bool:
+    """Whether Practifi names people whom its event never invited: the box is not ticked, or they have no address."""
+    assert pair.salesforce.item is not None
+    is_sending = ending.salesforce[pair.salesforce.item.id]["practifi__Send_Invitations_to_Attendees__c"]
+    reachable = {one.contact_id for one in ending.world.services.clients if one.address}
+    reachable |= {one.salesforce_id for one in ending.world.services.people}
+    missing = theirs.people - ours.people
+    is_made_here = pair.pair_key.startswith("s:") and ours.people <= theirs.people
+    return is_made_here and (not is_sending or not {one for one, _ in missing} & reachable)
 
 
 def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:

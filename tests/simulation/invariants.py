@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from concord.roles import reconcile as role
-from schemas.changes import Change, Side
-from schemas.codec import decode
+from schemas.changes import Side
 from schemas.commands import Action, Command, Result
 from schemas.journal import JournalEntry, OutcomeKnown, Seen
 from schemas.settings import Direction
@@ -32,11 +31,25 @@ Problems = list[str]
 
 
 def i2_quiet(ending: Ending) -> Problems:
-    """One more exchange with everything read again writes nothing on either side."""
+    """Nothing oscillates, and one more exchange with everything read again writes nothing on either side."""
+    problems = list(_oscillations(ending))
     before = len(ending.writes)
     ending.world.read_everything_again()
     more = len(ending.writes) - before
-    return [f"{more} writes although everything was settled"] if more else []
+    return [*problems, f"{more} writes although everything was settled"] if more else problems
+
+
+def _oscillations(ending: Ending) -> Iterator[str]:
+    """A text that was carried to an event in Microsoft 365 once is not carried there again: no two texts are alike."""
+    carried: Counter[tuple[str, str, str]] = Counter()
+    for command_id, outcomes in ending.outcomes.items():
+        command = ending.commands[command_id]
+        is_update = command.side is Side.GRAPH and command.action is Action.UPDATE and command.content is not None
+        if is_update and any(outcome.result is Result.APPLIED for outcome in outcomes):
+            groups = [group for group in ("subject", "body", "location") if group in command.fields]
+            texts = (getattr(command.content, group) for group in groups)
+            carried.update((command.pair_key, command.id, text) for text in texts)
+    yield from (f"{key}: {text!r} was carried to Outlook {n} times" for (key, _, text), n in carried.items() if n > 1)
 
 
 def i3_microsoft_wins(ending: Ending) -> Problems:
@@ -154,7 +167,9 @@ def _is_nobodys(ending: Ending, record: Stored) -> bool:
     """Whether a record is the removal of what had never been seen, and so never was ours."""
     if record.topic not in {GRAPH_CHANGES, SALESFORCE_CHANGES}:
         return False
-    change = decode(Change, record.value)
+    change = ending.changes[record.topic, record.partition][record.offset]
+    if change is None:
+        return False
     earlier = ending.changes[record.topic, record.partition][: record.offset]
     return change.item is None and not any(one is not None and one.id == change.id and one.item for one in earlier)
 

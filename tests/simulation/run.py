@@ -179,6 +179,10 @@ def _user(world: World) -> str:
     return world.switch_user(world.rng.choice(world.services.people).mailbox)
 
 
+def _correct(world: World) -> str:
+    return world.practifi.correct(lambda: world.glance("salesforce source", "Event"))
+
+
 def _told(act: Callable[[World], str]) -> Callable[[World], str]:
     """An act in Outlook, of which notifications tell."""
 
@@ -197,6 +201,7 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "made in Practifi": (6, lambda world: world.practifi.create()),
     "edited in Outlook": (9, _told(lambda world: world.outlook.edit())),
     "edited in Practifi": (9, lambda world: world.practifi.edit()),
+    "corrected in Practifi": (3, _correct),
     "edited on both sides": (5, _told(lambda world: clash(world.outlook, world.practifi, world.rng))),
     "deleted in Outlook": (2.5, _told(lambda world: world.outlook.delete())),
     "deleted in Practifi": (2.5, lambda world: world.practifi.delete()),

@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from concord.roles.sinks import DONE_ROW, revision_of
 from connectors.graph.sink import apply_command as graph_apply
 from schemas.changes import Wakeup
-from schemas.codec import encode
+from schemas.codec import decode, encode
+from schemas.commands import Outcome
 from schemas.journal import OperatorActed, OperatorAction, OperatorVerb
 from schemas.settings import Settings, change_settings, change_users
 from schemas.topics import (
@@ -83,7 +85,7 @@ class World:
         self._fill_topics()
         around = Surroundings(self.log, self.rng, self.clock.now, mutant.rules, self._at_point, self._taken, self.note)
         self.processes = self._build(around)
-        self.diary = Diary()
+        self.diary = Diary(unsettled=self.unsettled)
         texts = Texts(self.rng, self.diary)
         people, clients = self.services.people, self.services.clients
         self.outlook = Outlook(self.services.as_outlook, self.rng, texts, self.diary, people, clients, self.clock.now)
@@ -164,6 +166,17 @@ class World:
             if not self.advance():
                 return
 
+    def glance(self, source: str, key: str) -> None:
+        """One source looks now, while nothing else happens."""
+        self.wake(key, "timer")
+        process = self.process(source)
+        try:
+            for _ in range(60):
+                if not process.advance():
+                    return
+        except Crash:
+            process.crash(self.rng)
+
     def process(self, name: str) -> Process:
         """A process by name."""
         return next(process for process in self.processes if process.name == name)
@@ -242,6 +255,20 @@ class World:
         self.diary.restored.add(record_id)
         self.diary.touch("salesforce", record_id, *SALESFORCE_EDITS)
         return f"record {record_id[10:15]} is restored in Practifi"
+
+    def unsettled(self) -> set[str]:
+        """Items that a sink made and has not noted down as done yet. See `Diary.unsettled`."""
+        fresh: set[str] = set()
+        for transport, name in ((self.services.graph, "graph sink"), (self.services.salesforce, "salesforce sink")):
+            process = self.process(name)
+            for write in transport.writes[-40:]:
+                key = write.command_id.rpartition("#")[0]
+                table = process.tables[name, self.log.partition_of(SYNC_JOURNAL, key.encode())]
+                raw = table.local.get(DONE_ROW + key.encode())
+                done = decode(Outcome, raw).command_id if raw is not None else ""
+                if write.created and revision_of(write.command_id) > revision_of(done or "#0"):
+                    fresh.update(write.created)
+        return fresh
 
     def operator_retries(self) -> str:
         """An operator asks for a pair to be tried again."""
