@@ -1,4 +1,4 @@
-"""Events that nobody would write on purpose: carried as far as Practifi can hold them, or left out for a true reason."""
+"""Events that nobody would write on purpose: carried as far as Practifi can hold them, or left out for a reason."""
 
 from __future__ import annotations
 
