@@ -7,6 +7,7 @@ what was decided. All decisions are in `streams`; this module moves bytes.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from concord.config import Config
@@ -141,11 +142,17 @@ class Intake:
         lane.send(SYNC_JOURNAL, entry.pair_key.encode(), encode(entry))
 
 
+# Partitions may hold different documents for a moment, so a few are kept.
+@lru_cache(maxsize=8)
+def _settings_in(row: bytes | None) -> Settings:
+    """The settings of a row of the table. Decoding them for each entry cost most of the work at some hundred users."""
+    return Settings() if row is None else decode(Settings, row)
+
+
 def reconcile_step(record: Record, lane: Lane) -> None:
     """Fold one journal entry into its pair and send what was decided."""
     entry = decode(JournalEntry, record.value)
-    held = lane.get(SETTINGS_ROW)
-    settings = decode(Settings, held) if held is not None else Settings()
+    settings = _settings_in(lane.get(SETTINGS_ROW))
     if isinstance(entry.what, SettingsChanged):
         lane.set(SETTINGS_ROW, encode(newer_settings(settings, entry.what.settings)))
         return

@@ -95,16 +95,18 @@ class SalesforceClient:
                     session=through,
                     version=self._connection.version,
                 )
-        except SalesforceAuthenticationFailed as error:
-            if through.status >= 500 or through.status == 429:
-                raise Unavailable(
-                    f"Salesforce cannot be signed in to: {error.code}.", was_sent=False, status=through.status
-                ) from None
-            raise AuthRejected(
-                f"Salesforce refused to sign in: {error.code}.", "Check consumer key, secret and the execution user."
-            ) from None
-        except (requests.RequestException, ValueError, KeyError) as error:
-            raise Unavailable(f"Salesforce cannot be signed in to: {type(error).__name__}.", was_sent=False) from None
+        except SalesforceAuthenticationFailed as failed:
+            code = failed.code
+        except (requests.RequestException, ValueError, KeyError) as failed:
+            code = type(failed).__name__
+            through.status = 0
+        # Raised out here, so that no error carries the sign-in's frames along: its secret and its open connection.
+        is_page = isinstance(code, int)  # what answered is no JSON: an edge's or a maintenance page
+        if through.status == 0 or through.status >= 500 or through.status == 429 or is_page:
+            raise Unavailable(f"Salesforce cannot be signed in to: {code}.", was_sent=False, status=through.status)
+        raise AuthRejected(
+            f"Salesforce refused to sign in: {code}.", "Check consumer key, secret and the execution user."
+        )
 
     def _exchange(self, call: Call, session: Any) -> Reply:
         path, body = self._versioned(call)

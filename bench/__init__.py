@@ -1,0 +1,1 @@
+"""What Concord costs and how fast it is, measured against real Kafka and the bundled simulators: `make bench`."""
