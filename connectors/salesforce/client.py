@@ -7,6 +7,7 @@ for ever, and after signing in anew they drop the headers of the call. Here a re
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -116,12 +117,13 @@ class SalesforceClient:
                 call.method, self._base + path, params=dict(call.params), json=body, headers=headers,
                 timeout=self._connection.timeout_s, allow_redirects=False,
             )  # fmt: skip
-        except (requests.ConnectTimeout, requests.exceptions.SSLError) as error:
-            raise Unavailable(f"Salesforce cannot be reached: {type(error).__name__}.", was_sent=False) from None
         except requests.RequestException as error:
-            raise Unavailable(
-                f"Salesforce did not answer: {type(error).__name__}.", was_sent=not _is_refused_connection(error)
-            ) from None
+            trouble = _trouble_of(error)
+        else:
+            return self._taken(call, answer)
+        raise trouble  # out here, so that it does not carry the frames of the request along: its token, its connections
+
+    def _taken(self, call: Call, answer: requests.Response) -> Reply:
         self.api_usage = answer.headers.get("Sforce-Limit-Info", self.api_usage)
         self.counts[(call.method, answer.status_code)] += 1
         lowered = {name.lower(): value for name, value in answer.headers.items()}
@@ -141,10 +143,18 @@ class SalesforceClient:
         return prefix + call.path, {**call.body, "compositeRequest": requests_within}
 
 
-def _is_refused_connection(error: requests.RequestException) -> bool:
-    """Whether no connection came about at all, so that nothing was sent."""
+def _trouble_of(error: requests.RequestException) -> Unavailable:
+    """A request without an answer: whether it may have been sent."""
     inner = error.args[0] if error.args else None
-    return isinstance(getattr(inner, "reason", inner), NewConnectionError)
+    reason = getattr(inner, "reason", inner)
+    is_distrusted = any(isinstance(why, ssl.SSLCertVerificationError) for why in getattr(reason, "args", ()))
+    is_unsent = (
+        isinstance(error, requests.ConnectTimeout)
+        or isinstance(reason, NewConnectionError)  # no connection came about at all
+        or is_distrusted  # any other TLS error may come when the request was sent long ago
+    )
+    what = "cannot be reached" if is_unsent else "did not answer"
+    return Unavailable(f"Salesforce {what}: {type(error).__name__}.", was_sent=not is_unsent)
 
 
 class _Within(requests.Session):  # type: ignore[misc]

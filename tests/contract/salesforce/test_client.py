@@ -115,18 +115,15 @@ def test_many_threads_sign_in_once(simulators: Simulators, client: SalesforceCli
 
 
 @pytest.mark.parametrize("cut", list(Cut))
-def test_a_cut_connection_may_have_had_its_effect(
-    simulators: Simulators, connection: SalesforceConnection, cut: Cut
-) -> None:
+def test_a_cut_connection_may_have_had_its_effect(simulators: Simulators, client: SalesforceClient, cut: Cut) -> None:
     """Nobody can tell from here, so the exchange is told that it was sent; the next call finds a way."""
-    client = SalesforceClient(replace(connection, url=simulators.salesforce_url))
     client.send(USERS)
     plan(simulators, path="/query", cut=cut)
     with pytest.raises(Unavailable) as caught:
         client.send(USERS)
     assert caught.value.was_sent
+    assert caught.value.__context__ is None  # its frames would hold the token, and connections open
     assert client.send(USERS).status == 200
-    client.close()
 
 
 def test_an_answer_that_does_not_come_in_time_is_unclear(
@@ -168,11 +165,13 @@ def test_where_nobody_listens_nothing_was_sent(connection: SalesforceConnection)
 
 
 def test_a_certificate_of_nobody_is_not_trusted(connection: SalesforceConnection) -> None:
-    """Nothing is sent to whom we do not know."""
+    """Nothing is sent to whom we do not know: neither the secret nor a call."""
     client = SalesforceClient(replace(connection, ca_file=None))
-    with pytest.raises(Unavailable) as caught:
-        client.send(USERS)
-    assert not caught.value.was_sent
+    for session in (None, SalesforceClient(connection)._sign_in()):
+        client._signed_in = session
+        with pytest.raises(Unavailable, match="SSLError") as caught:
+            client.send(USERS)
+        assert not caught.value.was_sent
     client.close()
 
 
