@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.builders import firm_settings, meeting
 from support.pair_acts import (
     AGREED,
+    COMINGS_AND_GOINGS,
     DELETIONS,
     FIRSTS,
     GROUP_OF,
@@ -82,6 +83,22 @@ def test_marks_end_right(acts: list[Act], first: Side) -> None:
     record = world.items[Side.SALESFORCE][ids[Side.SALESFORCE]]
     assert (record.content.sync_status, record.content.external_id, record.sync_key) == ("Synced", ids[Side.GRAPH], key)
     assert world.items[Side.GRAPH][ids[Side.GRAPH]].sync_key == (key if first is Side.SALESFORCE else "")
+
+
+@given(acts=histories(edit_acts(), COMINGS_AND_GOINGS, size=18), first=FIRSTS)
+def test_every_event_ends_in_one_pair_with_one_on_each_side(acts: list[Act], first: Side) -> None:
+    """Deleted, restored and copied at any moment: whatever lives in the end lives on both sides, once, and agrees."""
+    world, _, _ = lived(acts, first=first)
+    world.settle()
+    held = [(state.graph.item, state.salesforce.item) for state in world.pairs.values()]
+    alive = [pair for pair in held if pair != (None, None)]
+    assert sorted(item.id for item, _ in alive if item) == sorted(world.items[Side.GRAPH])
+    assert sorted(item.id for _, item in alive if item) == sorted(world.items[Side.SALESFORCE])
+    groups = tuple(group for group in CONTENT if group != PEOPLE)
+    for graph, record in alive:
+        assert graph is not None
+        assert record is not None
+        assert world.differing(graph.id, record.id, groups) == []
 
 
 # ---- merging two edits ----------------------------------------------------------------------------------------------

@@ -79,6 +79,8 @@ class Act:
         acts: dict[str, Callable[[], object]] = {
             "edit": lambda: world.edit(self.side, ids[self.side], **dict(self.members)),
             "delete": lambda: world.delete(self.side, ids[self.side]),
+            "restore": lambda: world.restore(self.side, ids[self.side]),
+            "copy": lambda: world.copy(self.side, ids[self.side]),
             "read": lambda: world.read(self.side),
             "read again": lambda: world.read_again(self.side),
             "journal changes": lambda: world.journal(self.side),
@@ -104,6 +106,7 @@ def edit_acts(*, people: bool = False) -> st.SearchStrategy[Act]:
 
 
 DELETIONS: Final = st.builds(Act, st.just("delete"), st.sampled_from(Side))
+COMINGS_AND_GOINGS: Final = st.builds(Act, st.sampled_from(["delete", "restore", "copy"]), st.sampled_from(Side))
 FIRSTS: Final = st.sampled_from(Side)
 TICKS: Final = st.sampled_from([timedelta(seconds=1), timedelta(milliseconds=300)])
 

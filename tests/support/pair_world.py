@@ -69,6 +69,7 @@ class World:
     _filed: dict[tuple[Side, str], str] = field(default_factory=dict)
     _lanes: dict[str, int] = field(default_factory=dict)
     _made: dict[tuple[Side, str, int], str] = field(default_factory=dict)
+    _past: dict[tuple[Side, str], Item] = field(default_factory=dict)
     _count: int = 0
     _edits: int = 0
     _edits_when_executed: int = -1
@@ -89,7 +90,8 @@ class World:
         else:
             content = replace(content, owner_id=content.owner_id or ANN.salesforce_id, organizer=None)
         stamp = self._stamp(side)
-        self.items[side][item_id] = Item(side, item_id, self._version(), stamp, stamp, content, **members)
+        item = Item(side, item_id, self._version(), stamp, stamp, content, **members)
+        self.items[side][item_id] = self._past[side, item_id] = item
         self._unread[side][item_id] = None
         return item_id
 
@@ -105,6 +107,20 @@ class World:
         if self.items[side].pop(item_id, None) is not None:
             self._edits += 1
             self._unread[side][item_id] = None
+
+    def restore(self, side: Side, item_id: str) -> None:
+        """Somebody brings a deleted event back as it last was."""
+        item = self._past.get((side, item_id))
+        if item is not None and item_id not in self.items[side]:
+            self._edits += 1
+            self._save(item, item.content)
+
+    def copy(self, side: Side, item_id: str) -> None:
+        """Somebody copies an event, mark and all; Salesforce lets no second record have the mark."""
+        item = self.items[side].get(item_id)
+        if item is not None:
+            self._edits += 1
+            self.make(side, item.content, sync_key=item.sync_key if side is Side.GRAPH else "")
 
     def put_in_force(self, settings: Settings) -> None:
         """An administrator changes settings; they stand in the journal from here on."""
@@ -246,7 +262,7 @@ class World:
             # Salesforce forgets the answers of an event that is moved.
             content = replace(content, attendees=tuple(replace(a, response=Response.NONE) for a in content.attendees))
         saved = replace(item, content=content, modified_at=stamp, version=self._version(), **members)
-        self.items[item.side][item.id] = saved
+        self.items[item.side][item.id] = self._past[item.side, item.id] = saved
         self._unread[item.side][item.id] = None
         return saved
 

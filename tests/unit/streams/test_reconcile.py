@@ -270,14 +270,14 @@ def test_text_cut_for_practifi_is_not_cut_in_microsoft() -> None:
 
 
 def test_reminder_that_fired_is_no_edit() -> None:
-    """Salesforce unsets it by itself; a user who unsets it earlier edits."""
+    """Salesforce unsets it by itself, also for an event still to come; a user who unsets it earlier edits."""
     world = World()
-    _, graph_id, salesforce_id = a_pair(world, meeting(span=span(0, 2), reminder_minutes=15))
+    _, graph_id, salesforce_id = a_pair(world, meeting(span=span(1 / 24, 2), reminder_minutes=120))
     world.edit(SALESFORCE, salesforce_id, reminder_minutes=None)
     before = len(world.commands)
     world.settle()
     assert world.commands[before:] == []
-    assert only(world, GRAPH).reminder_minutes == 15
+    assert only(world, GRAPH).reminder_minutes == 120
     world.edit(GRAPH, graph_id, reminder_minutes=5)
     world.settle()
     assert only(world, SALESFORCE).reminder_minutes == 5
