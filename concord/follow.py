@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from concord.guard.ending import end_process
+from concord.guard.log_reader import LogReader
 from projections.directory import Directory
 from schemas.codec import decode
 from schemas.directory import DirectoryEntry
@@ -43,7 +44,8 @@ class TopicFollower:
         self._topic = topic
         self._on_record = on_record
         self._task: asyncio.Task[None] | None = None
-        self._consumer: Any = None
+        # Asks for the end of the topic: on the connection that follows it, an answer waits behind a fetch that waits.
+        self._ends = LogReader({"bootstrap_servers": broker})
         self._taken: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
         self.caught_up = asyncio.Event()
@@ -59,6 +61,7 @@ class TopicFollower:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        await self._ends.stop()
 
     async def __aenter__(self) -> TopicFollower:
         await self.start()
@@ -75,7 +78,7 @@ class TopicFollower:
         ends = None
         while ends is None:
             try:
-                ends = await self._consumer.end_offsets(list(self._taken))
+                ends = await self._ends.ends(self._topic, (part.partition for part in self._taken))
             except KafkaError as error:
                 log.warning("the broker does not answer", topic=self._topic, error=type(error).__name__)
                 await asyncio.sleep(BROKER_WAIT_S)
@@ -83,19 +86,19 @@ class TopicFollower:
             self._moved.clear()
             await self._moved.wait()
 
-    def _is_behind(self, ends: dict[TopicPartition, int]) -> bool:
-        return any(self._taken[part] < end for part, end in ends.items())
+    def _is_behind(self, ends: dict[int, int]) -> bool:
+        return any(taken < ends[part.partition] for part, taken in self._taken.items())
 
     async def _run(self) -> None:
         """Read until cancelled; a broker that is away is waited for, and reading resumes where it was."""
-        self._consumer = consumer = AIOKafkaConsumer(
+        consumer: Any = AIOKafkaConsumer(
             self._topic, bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False,
             auto_offset_reset="earliest",
         )  # fmt: skip
         try:
             await consumer.start()
             partitions = await self._partitions(consumer)
-            ends = await consumer.end_offsets(partitions)
+            ends = {part.partition: end for part, end in (await consumer.end_offsets(partitions)).items()}
             await consumer.seek_to_beginning(*partitions)
             while True:
                 self._taken = {part: await consumer.position(part) for part in partitions}
