@@ -23,6 +23,7 @@ from support.pair_world import World, a_pair
 from schemas.changes import Side
 from schemas.commands import Action, MailKind, Verdict
 from schemas.groups import MARKS, SUBJECT
+from schemas.settings import Direction
 from schemas.state import Status
 
 GRAPH, SALESFORCE = Side.GRAPH, Side.SALESFORCE
@@ -284,6 +285,21 @@ def test_deletion_is_carried_where_the_policy_says_yes(side: Side, first: Side) 
     assert command.action is Action.DELETE
     assert [mail.kind for mail in command.mails] == ([MailKind.CANCEL] if side is SALESFORCE else [])
     assert last(world).reason == ("deleted_in_microsoft" if side is GRAPH else "deleted_in_practifi")
+
+
+@pytest.mark.parametrize(
+    ("direction", "is_back"), [(Direction.TWO_WAY, True), (Direction.PRACTIFI_TO_MICROSOFT, False)]
+)
+def test_microsofts_edit_beats_a_deletion_only_where_it_may_flow_back(direction: Direction, is_back: bool) -> None:
+    """Edited there, deleted here: made anew in Practifi, unless nothing ever flows that way; then both are gone."""
+    world = World()
+    _, graph_id, salesforce_id = a_pair(world)
+    world.put_in_force(firm_settings(number=2, direction=direction))
+    world.edit(GRAPH, graph_id, subject="Edited")
+    world.delete(SALESFORCE, salesforce_id)
+    world.settle()
+    assert [len(world.items[side]) for side in Side] == ([1, 1] if is_back else [0, 0])
+    assert last(world).reason == ("edit_beats_deletion" if is_back else "deleted_in_practifi")
 
 
 def test_deletion_that_is_kept_says_so_in_practifi() -> None:

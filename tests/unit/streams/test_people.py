@@ -64,6 +64,19 @@ def test_ticking_invitations_later_adds_the_attendees() -> None:
     assert records(only(world, GRAPH)) == ["003CLIENT"]
 
 
+def test_ticking_invitations_when_all_are_there_is_agreed_without_a_write() -> None:
+    """From then on a change of the list alone is a change of the list alone (7.6), and cancels nobody's invitation."""
+    world = World()
+    _, _, salesforce_id = a_pair(world, meeting(attendees=(CLIENT, OTHER)))
+    before = len(world.commands)
+    world.edit(SALESFORCE, salesforce_id, send_invitations=True)
+    world.settle()
+    assert (world.commands[before:], state_of(world).reason) == ([], "in_agreement")
+    world.edit(SALESFORCE, salesforce_id, attendees=(CLIENT,))
+    world.settle()
+    assert (world.commands[before:], state_of(world).reason) == ([], "attendees_only")
+
+
 def test_unticking_invitations_uninvites_nobody() -> None:
     """No cancellation is mailed for an unticked box, whatever happened to the list."""
     world = World()
