@@ -80,7 +80,7 @@ wheel: setup ## build the wheel and run the unit tests against it
 	.cache/wheel-venv/bin/python -P -m pytest tests/unit -p no:cacheprovider
 
 lock: setup ## write requirements.lock anew from pyproject.toml
-	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --allow-unsafe \
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --strip-extras --all-extras --output-file requirements.lock pyproject.toml
 
 proto: setup ## compile the Pub/Sub service definition anew
