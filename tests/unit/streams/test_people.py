@@ -77,6 +77,19 @@ def test_ticking_invitations_when_all_are_there_is_agreed_without_a_write() -> N
     assert (world.commands[before:], state_of(world).reason) == ([], "attendees_only")
 
 
+def test_ticking_invitations_for_somebody_without_address_is_agreed_without_a_write() -> None:
+    """Nobody can be invited, so nothing is left to carry; the others' invitations do not hang on it afterwards."""
+    world = World()
+    _, _, salesforce_id = a_pair(world, meeting(attendees=(CLIENT,)))
+    before = len(world.commands)
+    unknown = Attendee("", "New", record_id="003NEW")
+    world.edit(SALESFORCE, salesforce_id, send_invitations=True, attendees=(CLIENT, unknown))
+    world.settle()
+    world.edit(SALESFORCE, salesforce_id, attendees=(unknown,))
+    world.settle()
+    assert (world.commands[before:], state_of(world).reason) == ([], "attendees_only")
+
+
 def test_unticking_invitations_uninvites_nobody() -> None:
     """No cancellation is mailed for an unticked box, whatever happened to the list."""
     world = World()
