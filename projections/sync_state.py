@@ -162,6 +162,8 @@ def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> 
     if there.is_deleted:
         there = SideState(generation=there.generation + 1, gone=there.gone)
     back = SideState(item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at)
+    if there.pending is not None:  # what it carries was agreed on before: its outcome must not count as agreement now
+        there = replace(there, pending=replace(there.pending, source=None))
     state = with_side(with_side(state, seen.side, back), other(seen.side), replace(there, base=None))
     return replace(state, is_detached=False), ()
 

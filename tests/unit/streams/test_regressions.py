@@ -293,3 +293,23 @@ def test_pair_found_anew_agrees_on_nothing_but_what_is_equal() -> None:
     step = journal.salesforce(key, "S", restored, at=20, sync_key=key)
     assert [(c.side, "body" in c.fields) for c in step.commands] == [(Side.SALESFORCE, True)]
     assert journal.pair(key).salesforce.base is None
+
+
+def test_values_never_cross() -> None:
+    """A record restored while its event is written to must not be overwritten with what the write replaces: the two
+    sides would swap their values for ever."""
+    journal = Journal(replace(TWO_WAY, delete_from_practifi=False))
+    key = agreed_pair(journal)
+    marks = {"external_id": "G", "sync_status": "Synced"}
+    commands = list(journal.salesforce(key, "S", content("Second", **marks), at=10, sync_key=key).commands)
+    journal.salesforce(key, "S", None, at=11)
+    commands += journal.salesforce(key, "S", content("Third", **marks), at=20, sync_key=key).commands
+    seen = 0
+    while commands:
+        seen += 1
+        assert seen < 10, "the two sides swap their values"
+        commands += journal.answer(commands.pop(0), at=30 + seen).commands
+    subjects = {
+        side.item.content.subject for side in (journal.pair(key).graph, journal.pair(key).salesforce) if side.item
+    }
+    assert len(subjects) == 1
