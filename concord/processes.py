@@ -116,10 +116,15 @@ class RoleProcesses:
             return self._running[role].process.poll() is None
 
     def kill(self, role: str) -> int:
-        """End a role without warning (SIGKILL), as a crash would; it is started again. Returns the process id."""
-        pid = self.pid(role)
-        os.kill(pid, signal.SIGKILL)
-        return pid
+        """End a role without warning (SIGKILL), as a crash would; it is started again. Returns the process id.
+
+        A role that has ended by itself and waits for its restart is left alone.
+        """
+        with self._lock:
+            process = self._running[role].process
+            if process.poll() is None:
+                process.kill()
+            return process.pid
 
     def halt(self, role: str) -> int:
         """Stop one role cleanly; it stays away until `resume`. Returns its exit code, negative for a signal."""

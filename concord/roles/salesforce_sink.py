@@ -9,6 +9,8 @@ from typing import Final
 
 from concord.config import Config
 from concord.guard import GuardedApp, build_app, guarded_agent
+from concord.guard.ending import end_process
+from concord.guard.positions import PASSING
 from concord.roles import connections
 from concord.roles.sinks import Sink, options
 from connectors.exchange import run_async
@@ -55,6 +57,7 @@ class Rounds:
     async def start(self) -> None:
         """Begin to gather."""
         self._task = asyncio.create_task(self._run(), name="salesforce rounds")
+        self._task.add_done_callback(_must_not_fail)
 
     async def stop(self) -> None:
         """Stop; what waits is done by whoever comes next."""
@@ -87,6 +90,11 @@ class Rounds:
         try:
             results = await run_async(exchange, self._salesforce.client.send_async)
         except Exception as error:  # noqa: BLE001 - each waiting step gets it: the guard retries or quarantines
+            if len(round_) > 1 and not isinstance(error, PASSING):
+                # One of them is poison. Each for itself, so that only that one is quarantined; doing one again is safe.
+                for pair in round_:
+                    await self._carry_out([pair])
+                return
             for _, outcome in round_:
                 if not outcome.done():
                     outcome.set_exception(error)
@@ -98,3 +106,10 @@ class Rounds:
                 outcome.set_exception(result)
             else:
                 outcome.set_result(result)
+
+
+def _must_not_fail(task: asyncio.Task[None]) -> None:
+    """Without rounds every command would wait for ever."""
+    problem = None if task.cancelled() else task.exception()
+    if problem is not None:
+        end_process(f"{type(problem).__name__} in {task.get_name()}")

@@ -59,9 +59,11 @@ def bad_values(topic: str) -> list[bytes]:
     return [b"\x00garbage \xff", UNKNOWN_FINGERPRINT, other, other[:10], b""]
 
 
-def put(firm: Running, topic: str, values: list[bytes], key: bytes = b"bad") -> dict[tuple[str, int, int], bytes]:
-    """Write values to every partition of a topic; where each stands."""
-    partitions = BY_NAME[topic].partitions or DEFAULT_PARTITIONS
+def put(
+    firm: Running, topic: str, values: list[bytes], key: bytes = b"bad", partitions: int = 0
+) -> dict[tuple[str, int, int], bytes]:
+    """Write values to the first so many partitions of a topic, 0 for all; where each stands."""
+    partitions = partitions or BY_NAME[topic].partitions or DEFAULT_PARTITIONS
     with producer_of(firm.broker) as producer:
         sent = [
             (producer.send(topic, key=key, value=value, partition=number), value)
@@ -109,13 +111,13 @@ def test_bad_records_are_quarantined_and_hold_nobody_up(firm: Running) -> None:
 
 
 def test_a_readable_record_that_cannot_be_processed_is_quarantined(firm: Running) -> None:
-    """A command for the other side makes the sink fail: it stands in quarantine under Connect's word for a sink, its
-    text in no header, and the pair's partition moves on."""
+    """A create that says nothing of what to make cannot be carried out: it stands in quarantine under Connect's word
+    for a sink, its text in no header, and the partition moves on."""
     command = Command(
-        "secret#1", "secret", Side.SALESFORCE, Action.UPDATE, NOW, 1, id="nothing", mailbox="nobody", reason="secret"
+        "secret#1", "secret", Side.GRAPH, Action.CREATE, NOW, 1, mailbox="nobody", fields=("subject",), reason="secret"
     )
-    bad = put(firm, GRAPH_COMMANDS, [encode(command)])
-    bad |= put(firm, SALESFORCE_COMMANDS, [encode(replace(command, side=Side.GRAPH))])
+    bad = put(firm, GRAPH_COMMANDS, [encode(command)], partitions=1)
+    bad |= put(firm, SALESFORCE_COMMANDS, [encode(replace(command, side=Side.SALESFORCE))], partitions=1)
     held = firm.until(lambda: (found := quarantined(firm)).keys() >= bad.keys() and found, "all of them in quarantine")
     for where in bad:
         headers = {name: text.decode() for name, text in held[where].headers}

@@ -1,0 +1,86 @@
+"""Rounds of the Salesforce sink: commands carried out together, and a poisonous one that spoils no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator, Sequence
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from concord.config import Config
+from concord.roles import salesforce_sink
+from concord.roles.salesforce_sink import Rounds
+from schemas.changes import Side
+from schemas.commands import Action, Command, Outcome, Result
+from schemas.errors import Refused, ServiceError, Unavailable
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+def command(pair_key: str) -> Command:
+    """A deletion for a pair."""
+    return Command(f"{pair_key}#1", pair_key, Side.SALESFORCE, Action.DELETE, NOW, 1, id=pair_key)
+
+
+class Service:
+    """Stands for the connector: raises what a round with a certain pair in it raises, and notes who came together."""
+
+    def __init__(self, problems: dict[str, Exception]) -> None:
+        self.problems = problems
+        self.rounds: list[list[str]] = []
+
+    def apply(self, commands: Sequence[Command], **_: Any) -> Generator[Any, Any, tuple[Outcome | ServiceError, ...]]:
+        """Carry out a round."""
+        self.rounds.append([one.pair_key for one in commands])
+        for one in commands:
+            if one.pair_key in self.problems:
+                raise self.problems[one.pair_key]
+        return tuple(Outcome(c.command_id, c.pair_key, c.side, c.action, Result.APPLIED, NOW) for c in commands)
+        yield  # an exchange is a generator
+
+
+def play(monkeypatch: pytest.MonkeyPatch, service: Service, *pairs: str) -> list[Outcome | BaseException]:
+    """Give these commands at once; what each got."""
+    monkeypatch.setattr(salesforce_sink, "apply_commands", service.apply)
+    salesforce: Any = SimpleNamespace(client=SimpleNamespace(send_async=None))
+
+    async def scenario() -> list[Outcome | BaseException]:
+        rounds = Rounds(salesforce, Config())
+        await rounds.start()
+        given: list[Coroutine[Any, Any, Outcome]] = [rounds.carry_out(command(pair)) for pair in pairs]
+        found = await asyncio.wait_for(asyncio.gather(*given, return_exceptions=True), 5)
+        await rounds.stop()
+        return found
+
+    return asyncio.run(scenario())
+
+
+def test_commands_that_wait_at_one_moment_are_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three pairs, one round of calls, each its own outcome."""
+    service = Service({})
+    found = play(monkeypatch, service, "a", "b", "c")
+    assert service.rounds == [["a", "b", "c"]]
+    assert [one.pair_key for one in found if isinstance(one, Outcome)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("problem", [AssertionError("poison"), KeyError("Id"), Refused("No such id.", code="BAD")])
+def test_a_poisonous_command_spoils_no_other(monkeypatch: pytest.MonkeyPatch, problem: Exception) -> None:
+    """What fails for good fails for the command that causes it: the others of its round are carried out by themselves,
+    and are not quarantined with it."""
+    service = Service({"poison": problem})
+    first, poison, last = play(monkeypatch, service, "a", "poison", "c")
+    assert poison is problem
+    assert isinstance(first, Outcome)
+    assert isinstance(last, Outcome)
+    assert service.rounds == [["a", "poison", "c"], ["a"], ["poison"], ["c"]]
+
+
+def test_a_round_that_the_service_did_not_take_is_not_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is away is away for everybody: each waits and comes again; no call for each command alone."""
+    away = Unavailable("Salesforce did not answer.")
+    service = Service({"b": away})
+    assert play(monkeypatch, service, "a", "b", "c") == [away, away, away]
+    assert service.rounds == [["a", "b", "c"]]
