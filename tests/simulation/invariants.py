@@ -188,37 +188,46 @@ def _unfolded(ending: Ending) -> Iterator[str]:
 
 
 def i6_nothing_deleted_by_accident(ending: Ending) -> Problems:
-    """Whatever Concord deleted was deleted by a person on the other side, under a policy that allowed it."""
+    """Whatever Concord deleted was deleted by a person on the other side, under a policy that allowed it; once each."""
     problems = []
-    for write in ending.writes:
-        command = ending.commands.get(write.command_id)
-        if command is None or command.action is not Action.DELETE:
-            continue
-        if not _is_deletion_of_people(ending, command):
+    for pair_key, command in _deletions(ending):
+        source = Side.SALESFORCE if command.side is Side.GRAPH else Side.GRAPH
+        found = _found_removed(ending, pair_key, source)
+        deletions = ending.world.diary.deletions
+        by_people = sum(deletions[source, native] for native in found)
+        # A copy that went because its organizer's went, or an item that was made and deleted before we knew its id.
+        is_indirect = any(native == "" or (source is Side.GRAPH and native not in ending.graph) for native in found)
+        times = sum(other.side is command.side for key, other in _deletions(ending) if key == pair_key)
+        if not by_people and not is_indirect:
             problems.append(f"{command.command_id} deleted an item in {command.side} that nobody deleted elsewhere")
+        elif by_people and times > by_people and all(deletions[source, native] for native in found):
+            problems.append(f"{pair_key} was deleted in {command.side} {times} times, by people {by_people} times")
         allowed = "delete_from_microsoft" if command.side is Side.SALESFORCE else "delete_from_practifi"
         if not any(getattr(settings, allowed) for settings in ending.world.settings_history):
             problems.append(f"{command.command_id} deleted in {command.side} against the policy")
     return problems
 
 
-def _is_deletion_of_people(ending: Ending, command: Command) -> bool:
-    source = Side.SALESFORCE if command.side is Side.GRAPH else Side.GRAPH
-    deleted = {native for side, native in ending.world.diary.deleted if side == source}
-    removals = {
-        entry.what.id
-        for _, entry in ending.journal
-        if entry.pair_key == command.pair_key and isinstance(entry.what, Seen)
-        if entry.what.side is source and entry.what.item is None
-    }
-    removals |= {
-        ending.commands[entry.what.outcome.command_id].id
-        for _, entry in ending.journal
-        if entry.pair_key == command.pair_key and isinstance(entry.what, OutcomeKnown)
-        if entry.what.outcome.side is source and entry.what.outcome.result is Result.GONE
-    }
-    living = ending.graph if source is Side.GRAPH else ending.salesforce
-    return bool(removals & deleted) or ("" in removals) or bool(removals - set(living) and source is Side.GRAPH)
+def _deletions(ending: Ending) -> list[tuple[str, Command]]:
+    """The deletions that were carried out, with their pairs."""
+    written = {write.command_id for write in ending.writes}
+    commands = (ending.commands[one] for one in written if one in ending.commands)
+    found = [(one.pair_key, one) for one in commands if one.action is Action.DELETE]
+    return sorted(found, key=lambda pair: pair[1].command_id)
+
+
+def _found_removed(ending: Ending, pair_key: str, side: Side) -> set[str]:
+    """The ids of one side of a pair that were found removed, by a source or by a sink."""
+    found: set[str] = set()
+    for _, entry in ending.journal:
+        if entry.pair_key != pair_key:
+            continue
+        if isinstance(entry.what, Seen) and entry.what.side is side and entry.what.item is None:
+            found.add(entry.what.id)
+        outcome = entry.what.outcome if isinstance(entry.what, OutcomeKnown) else None
+        if outcome is not None and outcome.side is side and outcome.result is Result.GONE:
+            found.add(ending.commands[outcome.command_id].id)
+    return found
 
 
 def i7_no_surprise_mail(ending: Ending) -> Problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,12 +39,19 @@ class Diary:
     touched: dict[tuple[str, str, str], int] = field(default_factory=dict)
     deleted: dict[tuple[str, str], int] = field(default_factory=dict)
     restored: set[str] = field(default_factory=set)
+    deletions: Counter[tuple[str, str]] = field(default_factory=Counter)
     made: dict[tuple[str, str], int] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
     unsettled: Callable[[], set[str]] = set
     """Items that Concord made whose sink has not noted the outcome down. A sink that crashes then asks again, and where
     a person deleted the item meanwhile neither service can tell that it was made before: nobody here is that quick."""
+
+    def delete(self, side: str, native: str) -> None:
+        """An item was deleted by a person."""
+        self.deleted[side, native] = self.number
+        self.deletions[side, native] += 1
+        self.restored.discard(native)
 
     def touch(self, side: str, native: str, *groups: str) -> None:
         """These groups of an item were edited by a person."""
@@ -209,7 +217,7 @@ class Outlook:
         if event["id"] in self.diary.unsettled():
             return ""
         self.request("DELETE", f"/users/{person.mailbox}/events/{event['id']}", None)
-        self.diary.deleted["graph", event["id"]] = self.diary.number
+        self.diary.delete("graph", event["id"])
         return f"{person.name} deletes {event['subject']!r} ({event['id'][-8:]}) in Outlook"
 
     def copy(self) -> str:
@@ -379,7 +387,8 @@ class Practifi:
 
     def correct(self, between: Callable[[], None]) -> str:
         """Somebody saves a subject and corrects it at once; Salesforce may stamp both saves alike."""
-        events = self.events()
+        now = stamp(self.now())
+        events = [one for one in self.events() if one["practifi__External_ID__c"] and one["StartDateTime"] > now]
         if not events:
             return ""
         record = self.rng.choice(events)
@@ -398,8 +407,7 @@ class Practifi:
         if record["Id"] in self.diary.unsettled():
             return ""
         self.request("DELETE", f"/sobjects/Event/{record['Id']}", None)
-        self.diary.restored.discard(record["Id"])
-        self.diary.deleted["salesforce", record["Id"]] = self.diary.number
+        self.diary.delete("salesforce", record["Id"])
         return f"{record['Subject']!r} ({record['Id'][10:15]}) is deleted in Practifi"
 
 

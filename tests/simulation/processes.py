@@ -64,8 +64,11 @@ class Process:
         if what == "sent":
             self.around.on_point(outgoing.owner, SENT)
 
-    def crash(self, rng: random.Random, *, is_faulty: bool = True) -> None:
-        """Everything in hand is gone; the process starts again, on its own disk or on an empty one."""
+    def crash(self, rng: random.Random, *, is_faulty: bool = True, fault: str | None = None) -> None:
+        """Everything in hand is gone; the process starts again, on its own disk or on an empty one.
+
+        Delivery begins again where it may, for each partition by chance, or everywhere with the same `fault`.
+        """
         self.restarts += 1
         self.producer.crash()
         for (agent, number), table in self.tables.items():
@@ -73,9 +76,10 @@ class Process:
                 table.wipe()
                 self.faults.count(faults.WIPED)
             consumer = self.consumers[agent, number]
-            fault = rng.choice(("", "", "rewind", "hole")) if is_faulty else ""
-            if consumer.restart(rng, fault):
-                self.faults.count(faults.REWIND if fault == "rewind" else faults.HOLE)
+            chosen = fault if fault is not None else rng.choice(("", "", "rewind", "hole"))
+            chosen = chosen if is_faulty else ""
+            if consumer.restart(rng, chosen):
+                self.faults.count(faults.REWIND if chosen == "rewind" else faults.HOLE)
         self._own()
 
     def partition(self, agent: str, number: int) -> OwnedPartition:
