@@ -79,6 +79,17 @@ def test_an_edit_of_an_event_that_only_its_external_id_finds_is_kept() -> None:
     assert own_events(org)[0]["Subject"] == "Theirs"
 
 
+def test_a_create_done_again_does_not_undo_what_people_ticked() -> None:
+    """Whether invitations go out belongs to the people of an event, who are added to; the tick is theirs."""
+    names = replace(NAMES, sync_key="")
+    org = build_lasting()
+    item = made(org, names=names)
+    org.simulator.update("Event", item.id, {"practifi__Send_Invitations_to_Attendees__c": True})
+    outcome = carry_out(create(content(org)), calls_to(org), names)
+    assert outcome.result is Result.STALE
+    assert reading(org, item.id, names).content.send_invitations
+
+
 def test_without_any_field_of_ours_nothing_is_made_twice() -> None:
     """A create is refused with the reason, the rest works; the settings say so before anything starts."""
     org = org_with(BARE)
@@ -186,6 +197,7 @@ def test_everybody_is_read_with_every_address() -> None:
     org.simulator.update("Contact", org.ids["contact"], addresses, origin="system")
     org.simulator.update("User", org.ids["bob"], {"IsActive": False})
     org.simulator.insert("Contact", {"LastName": "Nobody"})
+    org.simulator.insert("Calendar", {"Name": "Torn down", "Type": "Resource", "IsActive": False})
     entries = directory(org)
     contact = [entry for entry in entries if entry.id == org.ids["contact"]]
     assert {(entry.address, entry.address_class) for entry in contact} == {

@@ -27,6 +27,7 @@ from support.salesforce_driver import (
     update,
 )
 
+from connectors.exchange import Call, Reply
 from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.commands import Result
 from schemas.errors import Throttled
@@ -338,6 +339,23 @@ def test_a_record_that_keeps_changing_is_left_for_later(org: SalesforceClient) -
     with pytest.raises(Throttled, match="keeps changing"):
         carry_out(update(item, "subject", subject="Ours"), meddling)
     assert len(wire.calls) == 6
+
+
+def test_a_service_that_finds_every_record_modified_is_not_asked_for_ever(org: SalesforceClient) -> None:
+    """Told of a change but shown none, the write goes out without its condition."""
+    item = made(org)
+    wire = Recorded(calls_to(org))
+
+    def stubborn(call: Call) -> Reply:
+        for step in call.body["compositeRequest"] if call.path == "/composite" else ():
+            if "httpHeaders" in step:
+                step["httpHeaders"] = {"If-Unmodified-Since": "Mon, 01 Jan 1990 00:00:00 GMT"}
+        return wire(call)
+
+    outcome = carry_out(update(item, "subject", subject="Ours"), stubborn)
+    assert outcome.result is Result.APPLIED
+    assert reading(org, item.id).content.subject == "Ours"
+    assert len(wire.calls) == 4
 
 
 def test_what_is_gone_is_gone(org: SalesforceClient) -> None:

@@ -262,6 +262,13 @@ def test_people_without_a_record_or_twice_make_no_row() -> None:
     assert Relations("00U", [row(BOB)], NAMES).towards(private, ADA).deletes == (row(BOB)["Id"],)
 
 
+def test_a_row_that_invites_nobody_is_left_alone() -> None:
+    """It says whom the event is about."""
+    link = row(CONTACT, IsInvitee=False, IsParent=True)
+    found = Relations("00U", [link], SHARED).towards(wanted(), ADA)
+    assert (found.inserts, found.updates, found.deletes) == ((), (), ())
+
+
 def test_an_organizers_answer_is_an_acceptance() -> None:
     """Salesforce has no organizer among its attendees."""
     organizer = wanted(Attendee("", record_id=BOB, response=Response.ORGANIZER))
