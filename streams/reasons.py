@@ -54,6 +54,7 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("not_this_pairs", "7.12", "A copy that carries another event's mark: an event of its own."),
     ("refused_before", "8", "The service refused exactly this write; it is tried again when something changes."),
     ("series_master", "10.2", "A series: each of its dates is an event of its own."),
+    ("quarantined", "8", "The write failed in Concord itself: its command stands in sync.quarantine."),
     ("detached", "2a", "No longer connected: one side was deleted and the policy kept the other."),
 )  # fmt: skip
 

@@ -11,14 +11,33 @@ from concord.guard import AgentOptions, Lane, Record
 from schemas.changes import WRITE, Change, Side
 from schemas.codec import decode, encode
 from schemas.commands import Action, Command, Outcome, Result
+from schemas.errors import ConcordError, ServiceError, UnreadableRecord
 from schemas.topics import GRAPH_CHANGES, SALESFORCE_CHANGES, SYNC_OUTCOMES
 
 DONE_ROW: Final = b"done/"
+# The code of an outcome whose command failed in our own hands.
+QUARANTINED: Final = "quarantined"
 
 
 def options(lanes: int) -> AgentOptions:
     """A sink's agent: pairs side by side, one pair in order, an old command never again."""
-    return AgentOptions(lanes=lanes, redo_finished=False, error_stage="TASK_PUT")
+    return AgentOptions(lanes=lanes, redo_finished=False, error_stage="TASK_PUT", on_poison=tell_of_poison)
+
+
+def tell_of_poison(record: Record, error: BaseException, lane: Lane) -> None:
+    """A command that goes to quarantine is answered as refused: its pair shows an error and can be retried, instead of
+    waiting for ever while the same command is sent, and quarantined, again and again."""
+    try:
+        command = decode(Command, record.value)
+    except UnreadableRecord:
+        return  # nobody waits for it
+    code = error.code if isinstance(error, ServiceError) else ""
+    message = error.what if isinstance(error, ConcordError) else type(error).__name__
+    outcome = Outcome(
+        command.command_id, command.pair_key, command.side, command.action, Result.REFUSED, datetime.now(UTC),
+        code=code or QUARANTINED, message=message,
+    )  # fmt: skip
+    lane.send(SYNC_OUTCOMES, command.pair_key.encode(), encode(outcome))
 
 
 class Sink:

@@ -145,6 +145,16 @@ class Running:
         pending = [(state.pair_key, state.reason) for state in settling.pending]
         assert settling.is_settled, f"behind: {left}; pending: {pending}; {settling.problem}"
 
+    def come_to_agreement(self, limit_s: float = SETTLE_S) -> None:
+        """Wait until everything is settled and both sides agree. Settled alone says nothing of edits not read yet: a
+        notification may be late, and the timer comes every few seconds."""
+        deadline = time.monotonic() + limit_s
+        self.settle(limit_s)
+        while not self.agreement().is_whole and time.monotonic() < deadline:
+            time.sleep(1.0)
+            self.settle(limit_s)
+        self.assert_agreement()
+
     def record_of(self, graph_id: str, **wanted: Any) -> dict[str, Any]:
         """The Practifi record of a Microsoft 365 event, once it holds what is wanted."""
         return self.until(

@@ -12,9 +12,10 @@ from concord.changing import read_directory
 from concord.connecting import producer_of
 from concord.processes import ROLES
 from concord.reading import Read, read_topics
+from concord.roles.sinks import QUARANTINED
 from schemas.changes import Change, Side, Wakeup
 from schemas.codec import MARKER, encode
-from schemas.commands import Action, Command
+from schemas.commands import Action, Command, Outcome, Result
 from schemas.topics import (
     BY_NAME,
     DEFAULT_PARTITIONS,
@@ -112,7 +113,7 @@ def test_bad_records_are_quarantined_and_hold_nobody_up(firm: Running) -> None:
 
 def test_a_readable_record_that_cannot_be_processed_is_quarantined(firm: Running) -> None:
     """A create that says nothing of what to make cannot be carried out: it stands in quarantine under Connect's word
-    for a sink, its text in no header, and the partition moves on."""
+    for a sink, its text in no header; the pair is told, and the partition moves on."""
     command = Command(
         "secret#1", "secret", Side.GRAPH, Action.CREATE, NOW, 1, mailbox="nobody", fields=("subject",), reason="secret"
     )
@@ -124,6 +125,8 @@ def test_a_readable_record_that_cannot_be_processed_is_quarantined(firm: Running
         assert headers["__connect.errors.stage"] == "TASK_PUT"
         assert "secret" not in "".join(headers.values())
     firm.settle()
+    told = {(o.side, o.result, o.code) for o in firm.decoded(Outcome, SYNC_OUTCOMES) if o.command_id == "secret#1"}
+    assert told == {(side, Result.REFUSED, QUARANTINED) for side in Side}
 
 
 def test_a_bad_fact_in_the_directory_is_passed_over(firm: Running) -> None:

@@ -48,8 +48,7 @@ def test_a_deleted_folder_comes_back_as_a_fold_of_the_journal(firm: Running) -> 
         assert differing(changelog(firm.broker), expected) == []
     finally:
         roles.resume("reconcile")
-    firm.settle()
-    firm.assert_agreement()
+    firm.come_to_agreement()
     firm.assert_no_duplicates()
     firm.assert_mails_as_predicted()
 
