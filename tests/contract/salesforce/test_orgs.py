@@ -28,6 +28,7 @@ from support.salesforce_driver import (
 from connectors.exchange import run
 from connectors.salesforce.directory import read_directory
 from connectors.salesforce.fields import FieldNames, read_field_names
+from connectors.salesforce.org import adapted
 from schemas.calendar import Attendee, Sensitivity, ShowAs
 from schemas.commands import Result
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
@@ -146,6 +147,16 @@ def flags(org: SalesforceClient, event: str) -> dict[str, tuple[bool, bool]]:
     """(IsParent, IsInvitee) by whom the rows of an event point to."""
     rows = (row for row in org.simulator.records("EventRelation") if row["EventId"] == event)
     return {row["RelationId"]: (row["IsParent"], row["IsInvitee"]) for row in rows}
+
+
+def test_an_org_tells_by_itself_that_it_has_shared_activities() -> None:
+    """Asked once; a name that was given is not asked for."""
+    shared, _ = shared_org()
+    assert run(adapted(NAMES), calls_to(shared)) == SHARED
+    assert run(adapted(NAMES), calls_to(build_lasting())) == NAMES
+    before = shared.simulator.calls_used
+    assert run(adapted(SHARED), calls_to(shared)) is SHARED
+    assert shared.simulator.calls_used == before
 
 
 def test_whom_an_event_is_about_is_never_taken_off() -> None:
