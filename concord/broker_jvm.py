@@ -107,7 +107,13 @@ class JvmBroker:
         self._launch()
 
     def stop(self) -> None:
-        """End the process (SIGTERM, then SIGKILL) and remove a temporary folder. Harmless when called again."""
+        """End the process and remove a temporary folder. Harmless when called again.
+
+        What is kept is closed in order (SIGTERM, then SIGKILL); what is dropped need not be, and a broker whose
+        clients have just left took up to 13 s for it.
+        """
+        if not self._keeps_data and self._process is not None and self._process.poll() is None:
+            self._process.kill()
         self._end_process()
         if not self._keeps_data:
             shutil.rmtree(self.data_dir, ignore_errors=True)

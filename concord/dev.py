@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from concord.broker import DevelopmentBroker, start_broker
 from concord.broker_settings import process_started
+from concord.changing import read_directory
 from concord.processes import RoleProcesses, end_leftovers
 from concord.topics import create_topics
 from schemas.errors import ConfigError
@@ -31,6 +32,8 @@ STATE_DIR: Final = Path(".concord")
 PID_FILE: Final = "dev.pid"
 ROLES_FILE: Final = "roles.json"
 
+# Longest wait for both directories before the welcome, in seconds: it takes eight on two idle cores.
+PEOPLE_S: Final = 60.0
 # Longest wait for an earlier `concord dev` to end, in seconds: roles, simulators and broker together.
 STOP_S: Final = 40.0
 
@@ -178,13 +181,17 @@ def run_dev(options: DevOptions) -> int:
     pid_file = options.state_dir / PID_FILE
     pid = _running_dev(pid_file)
     if pid is not None:
-        raise ConfigError([f"it runs already, as process {pid}"], "`make down` (`concord dev --stop`) ends it.")
+        raise ConfigError(
+            [f"Concord runs here already, as process {pid}"], "`make down` (`concord dev --stop`) ends it."
+        )
     with ended_by_signals() as interruptions, contextlib.suppress(KeyboardInterrupt):
         try:
             _say("Starting Kafka, the simulators and every role ...")
             options.state_dir.mkdir(parents=True, exist_ok=True)
             pid_file.write_text(f"{os.getpid()} {process_started(os.getpid())}\n", encoding="utf-8")
             with environment(options) as env:
+                if not options.print_env:
+                    _wait_for_people(env.broker.address)
                 lines = [f"{name}={value}" for name, value in env.simulators.environment().items()]
                 lines.append(f"CONCORD_BROKER={env.broker.address}")
                 sys.stdout.write("\n".join(lines) + "\n" if options.print_env else _welcome(options, env))
@@ -199,6 +206,13 @@ def run_dev(options: DevOptions) -> int:
         finally:
             pid_file.unlink(missing_ok=True)
     return 0
+
+
+def _wait_for_people(broker: str) -> None:
+    """Wait until both sides' people are known, a while at most: the first thing that is tried by hand needs them."""
+    deadline = time.monotonic() + PEOPLE_S
+    while len(read_directory(broker).complete_sides) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
 
 
 def _say(line: str) -> None:
