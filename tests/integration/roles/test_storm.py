@@ -26,14 +26,16 @@ from support.running import Running
 
 from concord.lag import read_lag
 from concord.processes import ROLES
+from schemas.commands import Outcome
+from schemas.topics import SYNC_OUTCOMES
 
 pytestmark = pytest.mark.broker
 
 SEED = int(os.environ.get("SEED", "11"))
 # Kills of each role in one storm.
 KILLS = 5
-# Time between two kills, in seconds.
-BETWEEN_S = 1.5
+# Time between two rounds of kills, in seconds: roles need about four to come back on a stalling broker.
+WORK_S = 7.0
 # How long the services go on failing after the last kill, in seconds.
 AFTERWARDS_S = 5.0
 # Changes by people a second.
@@ -65,9 +67,11 @@ FAULTS = {
 
 @dataclass
 class Weather:
-    """What a storm did: changes by people, how often each fault struck, and what the roles' logs tell of it."""
+    """What a storm did: changes by people, commands answered while it lasted, how often each fault struck, and what the
+    roles' logs tell of it."""
 
     acts: int = 0
+    answered: int = 0
     struck: Counter[str] = field(default_factory=Counter)
     logged: Counter[str] = field(default_factory=Counter)
 
@@ -107,12 +111,13 @@ def misbehaving(firm: Running, weather: Weather, chance: random.Random, every_s:
 
 
 def kill_all(firm: Running, chance: random.Random, kills: int) -> None:
-    """Kill every role so often, one after another."""
-    order = chance.sample(sorted(ROLES), len(ROLES))
-    for role in order * kills:
-        time.sleep(BETWEEN_S)
-        firm.until(lambda role=role: firm.env.roles.is_running(role), f"{role} to come back")
-        firm.env.roles.kill(role)
+    """Kill every role so often: all within a second or two, then time to come back and be in the middle of work."""
+    for _ in range(kills):
+        time.sleep(WORK_S)
+        for role in chance.sample(sorted(ROLES), len(ROLES)):
+            time.sleep(chance.uniform(0.0, 0.4))
+            firm.until(lambda role=role: firm.env.roles.is_running(role), f"{role} to come back")
+            firm.env.roles.kill(role)
 
 
 LOGGED = {
@@ -139,11 +144,12 @@ def told_by_logs(firm: Running) -> Counter[str]:
 def storm(firm: Running, seed: int, kills: int) -> Weather:
     """People at work, kills, stalls and faults, then calm until everything is settled."""
     weather, chance = Weather(), random.Random(seed)
-    before = told_by_logs(firm)
+    before, answered = told_by_logs(firm), len(firm.decoded(Outcome, SYNC_OUTCOMES))
     crowd = Crowd(firm, seed, f"Storm {seed}")
     with misbehaving(firm, weather, chance, 1.0):
         with crowd.at_work(LOAD), stalling(firm.env.broker):
             kill_all(firm, chance, kills)
+        weather.answered = len(firm.decoded(Outcome, SYNC_OUTCOMES)) - answered
         time.sleep(AFTERWARDS_S)
     firm.come_to_agreement(180)
     weather.logged = told_by_logs(firm) - before
@@ -201,7 +207,8 @@ def test_soak(firm: Running, capsys: pytest.CaptureFixture[str]) -> None:
             told = ", ".join(f"{weather.logged[name]} {name}" for name in ("holes", "stalls", "records read back"))
             faults = ", ".join(f"{count} x {kind}" for kind, count in sorted(weather.struck.items()) if count)
             sys.stdout.write(
-                f"round {number + 1}: {weather.acts} changes, {KILLS * len(ROLES)} kills, {told}, "
+                f"round {number + 1}: {weather.acts} changes, {KILLS * len(ROLES)} kills, {weather.answered} commands "
+                f"answered meanwhile, {told}, "
                 f"{weather.logged['ended themselves']} ended themselves; faults: {faults}; "
                 f"whole after {time.monotonic() - began:.0f} s\n"
             )
