@@ -172,7 +172,9 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
         # Whom Practifi invites stays there; who accepted comes in all the same.
         inbound = (*inbound, PEOPLE) if inbound_gate(graph, state.graph.base, settings, now) is None else inbound
     if is_new and not inbound and blocked_in != "user_disabled":
-        state = _agree(state, INBOUND, view, salesforce.content)
+        # What differs and may not come in counts as edited in Microsoft 365, not as agreed on.
+        agreed = take(view, difference.inbound, salesforce.content)
+        state = _agree(state, INBOUND, agreed, salesforce.content)
 
     status = Status.NOT_SYNCED if blocked_in in {"user_disabled", "attendee_copy"} else Status.SYNCED
     code = _reason_for(difference, inbound, outbound, blocked_in or blocked_out, is_new)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from support.simulation_pairs import START, TWO_WAY, Journal, agreed_pair, content
 
 from projections.directory import Directory
-from schemas.calendar import Attendee
+from schemas.calendar import Attendee, Sensitivity
 from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Action, Result
 from schemas.journal import Position
@@ -313,3 +313,15 @@ def test_values_never_cross() -> None:
         side.item.content.subject for side in (journal.pair(key).graph, journal.pair(key).salesforce) if side.item
     }
     assert len(subjects) == 1
+
+
+def test_pair_found_anew_does_not_agree_on_what_may_not_come_in() -> None:
+    """A gate that holds Microsoft's values back is the pair's reason; the two sides are not in agreement."""
+    journal = Journal(replace(TWO_WAY, delete_from_practifi=False, sync_private_events=False))
+    key = agreed_pair(journal)
+    journal.salesforce(key, "S", None, at=10)
+    journal.graph(key, "G", content("Secret", sensitivity=Sensitivity.PRIVATE), at=11)
+    marks = {"external_id": "G", "sync_status": "Synced"}
+    journal.salesforce(key, "S", content("Review", **marks), at=20, sync_key=key)
+    journal.salesforce(key, "S", content("Review", **marks), at=21, sync_key=key)
+    assert journal.pair(key).reason == "private_off"
