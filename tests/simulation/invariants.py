@@ -66,6 +66,7 @@ def _overruled(ending: Ending, conflict: Conflict) -> Iterator[str]:
         return
     if any(one.direction is not Direction.TWO_WAY for one in ending.world.settings_history):
         return
+    yield from _forgotten(ending, conflict)
     _, event = ending.graph[conflict.graph_id]
     for member, value in conflict.microsoft.items():
         found, wanted = event[member], value
@@ -77,6 +78,25 @@ def _overruled(ending: Ending, conflict: Conflict) -> Iterator[str]:
             found, wanted = found["dateTime"][:19], value["dateTime"]
         if found != wanted:
             yield f"conflict {conflict.number} over {conflict.group}: Outlook holds {found!r}, not {wanted!r}"
+
+
+def _forgotten(ending: Ending, conflict: Conflict) -> Iterator[str]:
+    """The value that lost, if Concord ever saw it, stands in a decision."""
+    texts = [value for value in conflict.practifi.values() if isinstance(value, str)]
+    if conflict.group == "time" or not texts:
+        return
+    readings = (entry.what for _, entry in ending.journal)
+    items = (
+        what.item if isinstance(what, Seen) else what.outcome.item if isinstance(what, OutcomeKnown) else None
+        for what in readings
+    )
+    was_seen = any(
+        item is not None and item.id == conflict.salesforce_id and getattr(item.content, conflict.group) == texts[0]
+        for item in items
+    )
+    lost = (row for decision in ending.decisions for row in decision.lost)
+    if was_seen and not any(row.field == conflict.group and row.before == texts[0] for row in lost):
+        yield f"conflict {conflict.number} over {conflict.group}: {texts[0]!r} lost and is in no decision"
 
 
 def i4_effect_once(ending: Ending) -> Problems:

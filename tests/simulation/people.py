@@ -13,6 +13,8 @@ from connectors.graph.wire import PAIR_TAG
 from simulation.firm import STRANGERS, Client, Person
 
 SECRET: Final = "Topsecret"
+# Microsoft 365 refuses what Concord writes with this in the subject; see `services.refused_by_rule`.
+FORBIDDEN: Final = "(forbidden)"
 
 Request = Callable[..., Any]
 """(method, path, body) -> the answer's JSON. Raises AssertionError when the service refuses."""
@@ -320,7 +322,8 @@ class Practifi:
         is_private = record["IsPrivate"]
         match group:
             case "subject":
-                return {"Subject": self.texts.make("retitled", is_private)}
+                word = FORBIDDEN if self.rng.random() < 0.08 else "retitled"
+                return {"Subject": self.texts.make(word, is_private)}
             case "body":
                 return {"Description": self.texts.make("comment", is_private)}
             case "location":

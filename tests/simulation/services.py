@@ -25,6 +25,7 @@ from schemas.directory import DirectoryEntry
 from schemas.settings import Settings
 from simulation.faults import Faults
 from simulation.firm import DOMAIN, Client, Person, draw_clients, draw_people, draw_settings
+from simulation.people import FORBIDDEN
 from simulation.transport import (
     Transport,
     created_in_graph,
@@ -46,8 +47,8 @@ OUTLOOK: Final = App("bbbbbbbb-1111-4222-8333-444455556666", "Outlook")
 GRAPH_TOKENS: Final = {"concord": CONCORD.client_id, "outlook": OUTLOOK.client_id}
 NAMES: Final = FieldNames()
 
-# A text in a subject that the org's validation rule refuses, so that some writes can never succeed.
-FORBIDDEN: Final = "(forbidden)"
+# A transport rule of the tenant refuses events with this word in the subject, so that some writes can never succeed.
+REFUSED: Final = Reply(400, {}, b'{"error":{"code":"ErrorInvalidRequest","message":"Refused by a rule."}}')
 
 
 class Services:
@@ -76,7 +77,7 @@ class Services:
         self.settings: Settings = draw_settings(rng, self.people)
         self.graph = Transport(
             "graph", self.graph_simulator, to_graph, lambda: "concord", steps_of_graph, created_in_graph, rng, faults,
-            tick, note, self._mails,
+            tick, note, self._mails, refused_by_rule,
         )  # fmt: skip
         self.salesforce = Transport(
             "salesforce", self.salesforce_simulator, to_salesforce, self.salesforce_simulator.issue_token,
@@ -143,6 +144,12 @@ class Services:
 
         yield from run(graph_directory.read_directory(), send_to(self.graph))
         yield from run(salesforce_directory.read_directory(NAMES), send_to(self.salesforce))
+
+
+def refused_by_rule(call: Call) -> Reply | None:
+    """The answer to a write of Concord's that the tenant's rule refuses."""
+    subject = call.body.get("subject", "") if isinstance(call.body, dict) else ""
+    return REFUSED if FORBIDDEN in subject else None
 
 
 def _json_request(
