@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from concord.config import Config
+from connectors.exchange import run_async
 from connectors.graph.client import GraphClient
 from connectors.graph.tokens import GraphConnection
 from connectors.salesforce.client import SalesforceClient, SalesforceConnection
+from connectors.salesforce.fields import FieldNames, read_field_names
+from connectors.salesforce.org import adapted
 
 
 class Graph:
@@ -41,6 +44,14 @@ class Salesforce:
             client_secret=config.salesforce_client_secret, version=config.salesforce_version, ca_file=config.ca_file,
             timeout_s=config.http_timeout_s,
         )  # fmt: skip
+        self._given = read_field_names(config.salesforce_fields)
+        self._learned: FieldNames | None = None
+
+    async def names(self) -> FieldNames:
+        """What the org calls its fields, completed from the org itself when first asked for. Raises ServiceError."""
+        if self._learned is None:
+            self._learned = await run_async(adapted(self._given), self.client.send_async)
+        return self._learned
 
     async def start(self) -> None:
         """Open."""

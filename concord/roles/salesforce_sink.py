@@ -14,7 +14,6 @@ from concord.guard.positions import PASSING
 from concord.roles import connections
 from concord.roles.sinks import Sink, options
 from connectors.exchange import run_async
-from connectors.salesforce.fields import read_field_names
 from connectors.salesforce.sink import apply_commands
 from connectors.salesforce.wire import COLLECTION_MAX
 from schemas.commands import Command, Outcome
@@ -35,7 +34,7 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"sink-salesforce-{config.worker}",
     )  # fmt: skip
     salesforce = connections.Salesforce(config)
-    rounds = Rounds(salesforce, config)
+    rounds = Rounds(salesforce)
     app.alongside(salesforce)
     app.alongside(rounds)
     guarded_agent(
@@ -47,9 +46,8 @@ def build(config: Config) -> GuardedApp:
 class Rounds:
     """Gathers the commands of different pairs that wait at one moment and carries them out together."""
 
-    def __init__(self, salesforce: connections.Salesforce, config: Config) -> None:
+    def __init__(self, salesforce: connections.Salesforce) -> None:
         self._salesforce = salesforce
-        self._names = read_field_names(config.salesforce_fields)
         self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -86,8 +84,8 @@ class Rounds:
         if not round_:
             return
         commands = [command for command, _ in round_]
-        exchange = apply_commands(commands, now=datetime.now(UTC), names=self._names)
         try:
+            exchange = apply_commands(commands, now=datetime.now(UTC), names=await self._salesforce.names())
             results = await run_async(exchange, self._salesforce.client.send_async)
         except Exception as error:  # noqa: BLE001 - each waiting step gets it: the guard retries or quarantines
             if len(round_) > 1 and not isinstance(error, PASSING):

@@ -19,7 +19,6 @@ from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer
 from connectors.exchange import run_async
 from connectors.salesforce.directory import read_directory
-from connectors.salesforce.fields import read_field_names
 from connectors.salesforce.source import poll_page, verify_missing
 from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
@@ -57,7 +56,6 @@ class SalesforceSource:
     def __init__(self, app: GuardedApp, config: Config) -> None:
         self._app = app
         self._config = config
-        self._names = read_field_names(config.salesforce_fields)
         self.settings = SettingsFollower(config.broker)
         self.directory = DirectoryFollower(config.broker)
         self.salesforce = connections.Salesforce(config)
@@ -78,17 +76,18 @@ class SalesforceSource:
 
     async def _read_directory(self, lane: Lane) -> None:
         await self.directory.caught_up.wait()
-        entries = await run_async(read_directory(self._names), self.salesforce.client.send_async)
+        entries = await run_async(read_directory(await self.salesforce.names()), self.salesforce.client.send_async)
         publish(lane, entries, self.directory.directory, is_salesforces)
 
     async def _poll(self, lane: Lane) -> None:
+        names = await self.salesforce.names()
         row = EVENT_KEY.encode()
         raw = lane.get(row)
         cursor = decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(EVENT_KEY)
         position, is_last, needs_full_read = "", False, False
         while not is_last:
             exchange = poll_page(
-                cursor, self._names, now=datetime.now(UTC), overlap_s=self._config.salesforce_overlap_s,
+                cursor, names, now=datetime.now(UTC), overlap_s=self._config.salesforce_overlap_s,
                 position=position,
             )  # fmt: skip
             try:

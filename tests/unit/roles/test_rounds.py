@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from concord.config import Config
 from concord.roles import salesforce_sink
 from concord.roles.salesforce_sink import Rounds
+from connectors.salesforce.fields import FieldNames
 from schemas.changes import Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.errors import Refused, ServiceError, Unavailable
@@ -45,10 +45,14 @@ class Service:
 def play(monkeypatch: pytest.MonkeyPatch, service: Service, *pairs: str) -> list[Outcome | BaseException]:
     """Give these commands at once; what each got."""
     monkeypatch.setattr(salesforce_sink, "apply_commands", service.apply)
-    salesforce: Any = SimpleNamespace(client=SimpleNamespace(send_async=None))
+
+    async def names() -> FieldNames:
+        return FieldNames()
+
+    salesforce: Any = SimpleNamespace(client=SimpleNamespace(send_async=None), names=names)
 
     async def scenario() -> list[Outcome | BaseException]:
-        rounds = Rounds(salesforce, Config())
+        rounds = Rounds(salesforce)
         await rounds.start()
         given: list[Coroutine[Any, Any, Outcome]] = [rounds.carry_out(command(pair)) for pair in pairs]
         found = await asyncio.wait_for(asyncio.gather(*given, return_exceptions=True), 5)
