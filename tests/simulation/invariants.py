@@ -83,8 +83,9 @@ def _overruled(ending: Ending, conflict: Conflict) -> Iterator[str]:
 def _forgotten(ending: Ending, conflict: Conflict) -> Iterator[str]:
     """The value that lost, if Concord ever saw it, stands in a decision."""
     texts = [value for value in conflict.practifi.values() if isinstance(value, str)]
-    if conflict.group == "time" or not texts:
-        return
+    history = ending.world.settings_history
+    if conflict.group == "time" or not texts or not all(user.is_enabled for one in history for user in one.users):
+        return  # nothing is decided about a user's pairs while the user is disabled
     readings = (entry.what for _, entry in ending.journal)
     items = (
         what.item if isinstance(what, Seen) else what.outcome.item if isinstance(what, OutcomeKnown) else None
@@ -94,7 +95,8 @@ def _forgotten(ending: Ending, conflict: Conflict) -> Iterator[str]:
         item is not None and item.id == conflict.salesforce_id and getattr(item.content, conflict.group) == texts[0]
         for item in items
     )
-    lost = (row for decision in ending.decisions for row in decision.lost)
+    # A pair found anew is not in conflict, but what it overwrites stands in its decision all the same.
+    lost = (row for decision in ending.decisions for row in (*decision.lost, *decision.changes))
     if was_seen and not any(row.field == conflict.group and row.before == texts[0] for row in lost):
         yield f"conflict {conflict.number} over {conflict.group}: {texts[0]!r} lost and is in no decision"
 

@@ -192,7 +192,7 @@ def _correct(world: World) -> str:
     world.clock.advance(1 - world.now().microsecond / 1_000_000)
     text = world.practifi.correct(lambda: world.glance("salesforce source", "Event"))
     if text and world.faults.strikes(0.5):
-        world.pump(200)
+        world.pump(1000)
         world.process("reconcile").crash(world.rng, fault="rewind")
         text += ", and intake reads it again"
     return text
