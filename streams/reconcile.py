@@ -341,7 +341,8 @@ def _gone_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
     was_edited = was_edited and settings.direction.is_inbound
     if was_edited and deletion_gate(False, item, settings, now) is None:
         gone = state.salesforce
-        if gone.pending is not None:  # its outcome may say that the edit had been carried before the deletion
+        if gone.pending is not None or state.graph.pending is not None:
+            # The outcome may say that the edit had been carried before the deletion, or change what is to be made anew.
             return _settled(state, Status.PENDING, "edit_beats_deletion")
         fresh = SideState(generation=gone.generation + 1, gone=gone.gone)
         plan = _only_in_microsoft(replace(state, salesforce=fresh), item, settings, now)

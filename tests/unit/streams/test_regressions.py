@@ -325,3 +325,21 @@ def test_pair_found_anew_does_not_agree_on_what_may_not_come_in() -> None:
     journal.salesforce(key, "S", content("Review", **marks), at=20, sync_key=key)
     journal.salesforce(key, "S", content("Review", **marks), at=21, sync_key=key)
     assert journal.pair(key).reason == "private_off"
+
+
+def test_event_is_made_anew_only_when_nothing_is_on_its_way_to_the_other_side() -> None:
+    """Edited on both sides, then deleted in Practifi: the record made anew must hold what the deleted one had sent out.
+    Made from the event as it was before, it would differ, and the write's outcome would call that an agreement."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    inbound = journal.graph(key, "G", content("Review", location="Room 2"), at=10).commands[0]
+    edited = content("Review", body="Theirs", external_id="G", sync_status="Synced")
+    outbound = journal.salesforce(key, "S", edited, at=11, sync_key=key).commands[0]
+    assert journal.answer(inbound, result=Result.GONE, at=12).commands == ()
+    assert journal.pair(key).status is Status.PENDING
+    (made,) = journal.answer(outbound, at=13).commands
+    assert (made.side, made.action) == (Side.SALESFORCE, Action.CREATE)
+    assert made.content is not None
+    assert (made.content.body, made.content.location) == ("Theirs", "Room 2")
+    journal.answer(made, "S2", at=14)
+    assert (journal.pair(key).status, journal.pair(key).reason) == (Status.SYNCED, "in_agreement")
