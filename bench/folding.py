@@ -90,10 +90,11 @@ def rebuild_lap(journal: Sequence[Record]) -> dict[int, Partition]:
 
 
 def fold_rates(journal: Sequence[Record], entries: int) -> FoldRates:
-    """Measure over as many laps of the journal as make `entries` entries. Raises ValueError for an empty journal."""
+    """Measure over whole laps of the journal, as near to `entries` entries as they come. Raises ValueError for an empty
+    journal."""
     if not journal:
         raise ValueError("the journal is empty")
-    laps = max(1, -(-entries // len(journal)))
+    laps = max(1, round(entries / len(journal)))
     decoded = [(record.partition, record.offset, decode(JournalEntry, record.value)) for record in journal]
     states = [state for partition in rebuild_lap(journal).values() for state in partition.pairs.values()]
 

@@ -24,7 +24,7 @@ class Options:
 
     seconds: float = 60.0
     rate: float = 10.0
-    lone: int = 8
+    lone: int = 6
     events: int = 2000
     entries: int = 20_000
     users: int = 5

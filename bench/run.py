@@ -51,6 +51,8 @@ SHOW_S: Final = 60.0
 SETTLE_S: Final = 120.0
 # Nothing came to be in Salesforce for so long: the first exchange is over but for its echoes.
 QUIET_S: Final = 4.0
+# A poll reads anew what changed within its overlap, 5 s in the development settings: until then nothing is at rest.
+OVERLAP_S: Final = 6.0
 # How long requests are counted while nothing happens: two rounds of the slowest timer of the development settings.
 IDLE_S: Final = 20.0
 # Time between a lone change that showed and the next: its outcome, marks and echoes pass meanwhile.
@@ -143,6 +145,7 @@ class _Run:
     def _idle(self) -> None:
         """What Concord asks the services while nothing happens."""
         self._say(f"Requests at rest, for {IDLE_S:.0f} s")
+        time.sleep(OVERLAP_S)
         before = self._meter.read()
         time.sleep(IDLE_S)
         self._measured.idle_per_s = rates(self._meter.read() - before, IDLE_S)

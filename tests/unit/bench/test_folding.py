@@ -46,9 +46,10 @@ def test_both_ways_of_folding_end_in_the_same_state() -> None:
 
 
 def test_rates_say_over_how_many_entries() -> None:
-    """The journal is repeated until it makes the entries asked for; every rate is a positive number."""
-    rates = fold_rates(_journal(), 10)
+    """The journal is folded whole, as often as comes nearest to the entries asked for; every rate is positive."""
+    rates = fold_rates(_journal(), 11)
     assert (rates.journal, rates.entries) == (4, 12)
+    assert fold_rates(_journal(), 1).entries == 4
     assert min(rates.live, rates.rebuild, rates.decode, rates.step, rates.encode) > 0
 
 
