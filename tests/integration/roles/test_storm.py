@@ -24,6 +24,7 @@ from integration.guard.lab import stalling
 from support.crowd import Crowd
 from support.running import Running
 
+from concord import processes
 from concord.lag import read_lag
 from concord.processes import ROLES
 from schemas.commands import Outcome
@@ -146,7 +147,8 @@ def storm(firm: Running, seed: int, kills: int) -> Weather:
     weather, chance = Weather(), random.Random(seed)
     before, answered = told_by_logs(firm), len(firm.decoded(Outcome, SYNC_OUTCOMES))
     crowd = Crowd(firm, seed, f"Storm {seed}")
-    with misbehaving(firm, weather, chance, 1.0):
+    with pytest.MonkeyPatch.context() as quick, misbehaving(firm, weather, chance, 1.0):
+        quick.setattr(processes, "RESTART_S", (processes.RESTART_S[0], 0.5))  # a long wait would keep killed roles away
         with crowd.at_work(LOAD), stalling(firm.env.broker):
             kill_all(firm, chance, kills)
         weather.answered = len(firm.decoded(Outcome, SYNC_OUTCOMES)) - answered
