@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -59,6 +60,17 @@ def footprints(roles: RoleProcesses) -> dict[str, Footprint]:
         rows[BROKER] = footprint(broker)
     rows[OURSELVES] = footprint(os.getpid())
     return rows
+
+
+def cpu_shares(was: Mapping[str, Footprint], now: Mapping[str, Footprint], seconds: float) -> dict[str, float | None]:
+    """Processor time of each process between two looks, as a share of one core; None where it cannot be told: not
+    known, or the process was started anew meanwhile. Pure."""
+    shares: dict[str, float | None] = {}
+    for name, before in was.items():
+        after = now.get(name, Footprint())
+        is_known = before.cpu_s is not None and after.cpu_s is not None and after.cpu_s >= before.cpu_s
+        shares[name] = ((after.cpu_s or 0.0) - (before.cpu_s or 0.0)) / seconds if is_known else None
+    return shares
 
 
 def children(pid: int) -> list[int]:

@@ -37,8 +37,8 @@ def print_report(measured: Measured, console: Console) -> None:
     heads = (f"{READ}/change", f"{WRITE}/change", SIGN_IN, "requests", "changes")
     _section(table, "HTTP requests", heads, _cost_rows(measured))
     _section(table, "at rest", (f"{READ}/s", f"{WRITE}/s", f"{SIGN_IN}/s", "", ""), _idle_rows(measured))
-    heads = ("start", "end", "peak", "", f"CPU at {options.rate:g}/s")
-    _section(table, "resident memory, MiB", heads, _process_rows(measured))
+    heads = ("start", "end", "peak", "CPU at rest", f"CPU at {options.rate:g}/s")
+    _section(table, "resident memory, MiB; share of one core", heads, _process_rows(measured))
     console.print(table)
     for note in notes(measured):
         console.print(note, highlight=False, markup=False)
@@ -122,9 +122,13 @@ def _idle_rows(measured: Measured) -> Iterable[Sequence[str]]:
 
 def _process_rows(measured: Measured) -> Iterable[Sequence[str]]:
     for name, start in measured.at_start.items():
-        end, cpu = measured.at_end[name], measured.many.cpu.get(name)
-        share = "-" if cpu is None else f"{cpu:.0%}"
-        yield name, _mib(start.now_mib), _mib(end.now_mib), _mib(end.peak_mib), "", share
+        end = measured.at_end[name]
+        shares = (_share(cpu.get(name)) for cpu in (measured.idle_cpu, measured.many.cpu))
+        yield name, _mib(start.now_mib), _mib(end.now_mib), _mib(end.peak_mib), *shares
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _mib(value: float | None) -> str:
@@ -187,6 +191,7 @@ def as_json(measured: Measured) -> dict[str, Any]:
                 "start_mib": start.now_mib,
                 "end_mib": measured.at_end[name].now_mib,
                 "peak_mib": measured.at_end[name].peak_mib,
+                "cpu_share_at_rest": measured.idle_cpu.get(name),
                 "cpu_share": measured.many.cpu.get(name),
             }
             for name, start in measured.at_start.items()

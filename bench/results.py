@@ -89,6 +89,7 @@ class Measured:
     lone: Stretch = field(default_factory=Stretch)
     many: Stretch = field(default_factory=Stretch)
     idle_per_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    idle_cpu: dict[str, float | None] = field(default_factory=dict)
     at_start: dict[str, Footprint] = field(default_factory=dict)
     at_end: dict[str, Footprint] = field(default_factory=dict)
     fold: FoldRates | None = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.folding import fold_rates
-from bench.footprint import footprints
+from bench.footprint import cpu_shares, footprints
 from bench.plan import Act, Kind, plan_acts
 from bench.playing import Players
 from bench.results import Backfill, Measured, Options, Stretch
@@ -143,11 +143,12 @@ class _Run:
         return pairs
 
     def _idle(self) -> None:
-        """What Concord asks the services while nothing happens."""
+        """What Concord asks the services, and works, while nothing happens."""
         self._say(f"Requests at rest, for {IDLE_S:.0f} s")
         time.sleep(OVERLAP_S)
-        before = self._meter.read()
+        before, was = self._meter.read(), footprints(self._env.roles)
         time.sleep(IDLE_S)
+        self._measured.idle_cpu = cpu_shares(was, footprints(self._env.roles), IDLE_S)
         self._measured.idle_per_s = rates(self._meter.read() - before, IDLE_S)
 
     def _lone(self) -> None:
@@ -194,7 +195,7 @@ class _Run:
         return Stretch(
             changes,
             costs=costs(spent, self._measured.idle_per_s, seconds, accepted),
-            cpu={name: _share(was[name].cpu_s, now[name].cpu_s, seconds) for name in was},
+            cpu=cpu_shares(was, now, seconds),
         )
 
 
@@ -222,11 +223,6 @@ def meetings_of(pairs: Iterable[PairState]) -> list[Meeting]:
                 )
             )  # fmt: skip
     return meetings
-
-
-def _share(was_s: float | None, now_s: float | None, seconds: float) -> float | None:
-    """Processor time as a share of one core; None when a process was started anew meanwhile."""
-    return None if was_s is None or now_s is None or now_s < was_s else (now_s - was_s) / seconds
 
 
 def _wait(test: Callable[[], bool], limit_s: float, what: str) -> None:

@@ -45,7 +45,8 @@ def _measured() -> Measured:
     return Measured(
         Options(), DAY, cores=2, load=0.5, backfill=Backfill(1333, 20.0), many=many,
         at_start={"reconcile": Footprint(80.0, 81.0, 1.0)}, at_end={"reconcile": Footprint(90.0, 95.0, 9.0)},
-        fold=FoldRates(5000, 20_000, 1700.0, 6000.0, 22_000.0, 9000.0, 8000.0), is_settled=True, took_s=170.0,
+        fold=FoldRates(5000, 20_000, 1700.0, 6000.0, 22_000.0, 9000.0, 8000.0),
+        idle_cpu={"reconcile": 0.04}, is_settled=True, took_s=170.0,
     )  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def test_the_table_shows_each_figure_where_its_heading_says() -> None:
     assert _row(text, "intake")[1:3] == ["0.20", "s"]
     assert _row(text, "10 a second: Microsoft 365")[-5:] == ["2.00", "0.00", "0", "250", "100"]
     assert _row(text, "decode + step + encode")[-1] == "1,700"
-    assert ["reconcile", "80", "90", "95", "25%"] in [line.split() for line in text.splitlines()]
+    assert ["reconcile", "80", "90", "95", "4%", "25%"] in [line.split() for line in text.splitlines()]
 
 
 def test_what_went_wrong_is_said_below_the_table() -> None:
@@ -87,6 +88,12 @@ def test_the_json_holds_the_same_figures() -> None:
     inbound = value["latency_s"]["many"]["to_salesforce"]["all"]
     assert inbound == {"count": 100, "p50": 0.5, "p95": pytest.approx(0.95), "p99": pytest.approx(0.99), "max": 1.0}
     assert value["latency_s"]["many"]["to_graph"]["all"] is None
-    assert value["processes"]["reconcile"] == {"start_mib": 80.0, "end_mib": 90.0, "peak_mib": 95.0, "cpu_share": 0.25}
+    assert value["processes"]["reconcile"] == {
+        "start_mib": 80.0,
+        "end_mib": 90.0,
+        "peak_mib": 95.0,
+        "cpu_share_at_rest": 0.04,
+        "cpu_share": 0.25,
+    }
     reads = next(row for row in value["requests"]["many"] if (row["service"], row["kind"]) == (MICROSOFT, READ))
     assert reads["per_change"] == 2.0
