@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from simulation import faults
@@ -24,31 +28,42 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=200, help="run so many seeds, from --first on (default 200)")
     parser.add_argument("--first", type=int, default=1, help="the first of several seeds (default 1)")
     parser.add_argument("--steps", type=int, default=200, help="steps of each run (default 200)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes to share the seeds (default all)")
     parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="plant a fault in Concord")
     options = parser.parse_args(arguments)
-    mutant = next((one for one in MUTANTS if one.name == options.mutant), NONE)
     if options.seed is not None:
-        return tell(run(options.seed, options.steps, mutant), whole=True)
-    return run_many(range(options.first, options.first + options.seeds), options.steps, mutant)
+        return tell(run(options.seed, options.steps, mutant_named(options.mutant)), whole=True)
+    return run_many(range(options.first, options.first + options.seeds), options)
 
 
-def run_many(seeds: range, steps: int, mutant: Mutant) -> int:
+def mutant_named(name: str | None) -> Mutant:
+    """The planted fault of this name; none for None."""
+    return next((one for one in MUTANTS if one.name == name), NONE)
+
+
+def run_one(seed: int, steps: int, mutant: str | None) -> Report:
+    """One seed in a worker process, without its story."""
+    return replace(run(seed, steps, mutant_named(mutant)), trace=[])
+
+
+def run_many(seeds: range, options: argparse.Namespace) -> int:
     """Run several seeds; a failing one is told at once, the table of faults comes last."""
     tally: Counter[str] = Counter()
     acts: Counter[str] = Counter()
     failed: list[int] = []
     began = time.monotonic()
-    for seed in seeds:
-        report = run(seed, steps, mutant)
-        tally += report.tally
-        acts += report.counts
-        if report.problems:
-            failed.append(seed)
-            tell(report, whole=False)
+    with multiprocessing.Pool(options.jobs) as workers:
+        one = partial(run_one, steps=options.steps, mutant=options.mutant)
+        for report in workers.imap(one, seeds):
+            tally += report.tally
+            acts += report.counts
+            if report.problems:
+                failed.append(report.seed)
+                tell(report, whole=False)
     print_table("What people and operators did", acts, list(acts))
     print_table("Faults injected", tally, list(faults.KINDS))
     missing = [kind for kind in faults.KINDS if not tally[kind]] if len(seeds) >= 200 else []
-    print(f"{len(seeds)} runs of {steps} steps in {time.monotonic() - began:.0f} s, {len(failed)} failed.")
+    print(f"{len(seeds)} runs of {options.steps} steps in {time.monotonic() - began:.0f} s, {len(failed)} failed.")
     if failed:
         print("Repeat one with: make sim SEED=n, n one of " + ", ".join(map(str, failed)))
     if missing:

@@ -363,6 +363,9 @@ class OwnedPartition:
             job.waiting = job.task.send(None)  # type: ignore[union-attr]
         except StopIteration:
             self._stepped(job)
+            return
+        if job.unconfirmed and isinstance(job.waiting, Acknowledged):
+            self._point(BEFORE_SEND)
 
     def _escaped(self, job: Job, error: Exception) -> None:
         rules = self._around.rules(self.agent.redo)

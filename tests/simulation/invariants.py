@@ -86,6 +86,9 @@ def _forgotten(ending: Ending, conflict: Conflict) -> Iterator[str]:
     history = ending.world.settings_history
     if conflict.group == "time" or not texts or not all(user.is_enabled for one in history for user in one.users):
         return  # nothing is decided about a user's pairs while the user is disabled
+    record = ending.salesforce[conflict.salesforce_id]
+    if all(record[name] == value for name, value in conflict.practifi.items()):
+        return  # a gate kept Microsoft's edit out: nothing was overwritten
     readings = (entry.what for _, entry in ending.journal)
     items = (
         what.item if isinstance(what, Seen) else what.outcome.item if isinstance(what, OutcomeKnown) else None

@@ -39,7 +39,8 @@ class Log:
         self._width = width
         self._special = special
         self._records: dict[tuple[str, int], list[Stored]] = {}
-        self._number = 0
+        self.number = 0
+        """How many records were ever appended."""
 
     def count(self, topic: str) -> int:
         """How many partitions a topic has."""
@@ -52,10 +53,10 @@ class Log:
     def append(self, outgoing: Outgoing, at: datetime) -> Stored:
         """Add a record at the end of its partition."""
         records = self.read(outgoing.topic, outgoing.partition)
-        self._number += 1
+        self.number += 1
         stored = Stored(
             outgoing.topic, outgoing.partition, len(records), int(at.timestamp() * 1000), outgoing.key, outgoing.value,
-            outgoing.headers, self._number,
+            outgoing.headers, self.number,
         )  # fmt: skip
         records.append(stored)
         return stored
@@ -144,11 +145,6 @@ class Consumer:
         self.committed = 0
         self._next = 0
         self._late: deque[int] = deque()
-
-    @property
-    def next_number(self) -> int | None:
-        """The log's number of the next record in order, None when there is none."""
-        return self._records[self._next].number if self._next < len(self._records) else None
 
     @property
     def has_more(self) -> bool:

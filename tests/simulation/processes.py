@@ -30,9 +30,11 @@ class Process:
                 self.tables[agent.name, number] = Table()
                 self.consumers[agent.name, number] = Consumer(self.around.log, agent.topic, number)
         self.producer = Producer(self.around.log)
+        self._idle_at = -1
         self._own()
 
     def _own(self) -> None:
+        self._idle_at = -1
         self.partitions = [
             OwnedPartition(
                 agent, number, self.tables[agent.name, number], self.consumers[agent.name, number], self.producer,
@@ -45,6 +47,8 @@ class Process:
     def advance(self) -> bool:
         """One thing happens in this process. Returns whether anything could."""
         rng = self.around.rng
+        if self._idle_at == self.around.log.number:
+            return False
         if self.producer.is_busy and rng.random() < 0.6:
             self._produce()
             return True
@@ -55,7 +59,13 @@ class Process:
         if self.producer.is_busy:
             self._produce()
             return True
+        if all(partition.is_idle for partition in self.partitions):
+            self._idle_at = self.around.log.number
         return False
+
+    def disturb(self) -> None:
+        """Something other than a new record gives this process work."""
+        self._idle_at = -1
 
     def _produce(self) -> None:
         what, outgoing = self.producer.advance(self.around.rng, self.around.now(), lambda: self.faults.strikes(0.01))

@@ -117,14 +117,17 @@ def _arm_crash(world: World) -> str:
 
 
 def _repeat(world: World) -> str:
-    partition = world.rng.choice(world.rng.choice(world.processes).partitions)
-    if partition.repeat():
+    process = world.rng.choice(world.processes)
+    process.disturb()
+    if world.rng.choice(process.partitions).repeat():
         world.faults.count(faults.REPEATED)
     return ""
 
 
 def _jump(world: World) -> str:
-    consumer = world.rng.choice(list(world.rng.choice(world.processes).consumers.values()))
+    process = world.rng.choice(world.processes)
+    process.disturb()
+    consumer = world.rng.choice(list(process.consumers.values()))
     if consumer.jump(world.rng):
         world.faults.count(faults.JUMP)
     return ""
@@ -149,6 +152,7 @@ def _restart(world: World) -> str:
 
 def _sweep(world: World) -> str:
     partitions = [one for one in world.process("reconcile").partitions if one.agent.name == "reconcile"]
+    world.process("reconcile").disturb()
     sent = world.rng.choice(partitions).tick(world.sweep)
     world.faults.tally[faults.SWEPT] += sent
     return f"the sweep sends {sent} commands again" if sent else ""
@@ -204,7 +208,7 @@ def _told(act: Callable[[World], str]) -> Callable[[World], str]:
     def told(world: World) -> str:
         text = act(world)
         for person in world.services.people:
-            if world.rng.random() < 0.5:
+            if world.rng.random() < 0.35:
                 world.notify(person.mailbox)
         return text
 
@@ -232,7 +236,7 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "jump": (3, _jump),
     "commit": (8, _commit),
     "sweep": (1.5, _sweep),
-    "timer": (8, _timer),
+    "timer": (5, _timer),
     "time": (3, _time),
     "delta token": (1, lambda world: world.drop_delta_tokens()),
     "poison": (0.5, lambda world: world.poison_topic()),
