@@ -21,30 +21,28 @@ from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, gua
 from concord.roles import connections
 from concord.roles.directories import is_graphs, publish
 from concord.roles.known import known_ids
+from concord.roles.mailbox import MailboxLook, Means
 from concord.roles.reading import read_under
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer, partition_of
 from connectors.exchange import run_async
 from connectors.graph.directory import read_directory
-from connectors.graph.source import Page, Reach, finish_resync, read_instances, read_page, restart, verify_missing
+from connectors.graph.source import Reach
 from connectors.graph.subscriptions import Endpoint, after_lifecycle, keep_subscription
 from connectors.graph.webhook import LIFECYCLE_PATH, NOTIFICATION_PATH, webhook_app
 from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
-from schemas.cursors import DeltaWindow, GraphCursor, SeriesInstances
-from schemas.errors import ResyncNeeded, ServiceError
+from schemas.cursors import GraphCursor
+from schemas.errors import ServiceError
 from schemas.settings import Settings
 from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS
 from streams.policy import inbound_range, months_ahead
 
 APP_NAME: Final = "concord-source-graph"
 DIRECTORY_KEY: Final = "!directory"
-HORIZON_ROW: Final = b"horizon/"
 
 # Mailboxes read side by side by one worker.
 MAILBOXES_AT_ONCE: Final = 16
-# Ids asked for at a time when a cursor died.
-VERIFY_AT_ONCE: Final = 200
 # A wake-up this much older than the start of the last look adds nothing. Covers clocks that differ by a second.
 COVERED: Final = timedelta(seconds=1)
 
@@ -80,15 +78,6 @@ def reach_of(settings: Settings, config: Config, now: datetime) -> Reach:
     )  # fmt: skip
     wanted = hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
     return Reach(start, end, wanted, config.graph_window_days, config.graph_page_size, horizon)
-
-
-def series_row(mailbox: str, master_id: str) -> bytes:
-    """Where the table keeps which instances of a series are known."""
-    return f"series/{mailbox}/{master_id}".encode()
-
-
-def _lies_in(start: str, window: DeltaWindow) -> bool:
-    return f"{window.start_utc:%Y-%m-%dT%H:%M:%S}" <= start < f"{window.end_utc:%Y-%m-%dT%H:%M:%S}"
 
 
 class GraphSource:
@@ -134,90 +123,18 @@ class GraphSource:
         if is_same and cursor.read_at is not None and wakeup.at + COVERED < cursor.read_at:
             return
         cursor = await self._subscribe(wakeup, cursor)
-        await self._read(mailbox, cursor, reach, lane)
+        means = Means(
+            ask=lambda exchange: run_async(exchange, self.graph.client.send),
+            tell=lambda changes: self._tell(changes, lane),
+            put_aside=lambda broken: send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason),
+            known=lambda: self._known(mailbox),
+            now=lambda: datetime.now(UTC),
+        )
+        await MailboxLook(row, reach, lane, means).read(cursor)
 
-    async def _read(self, mailbox: str, cursor: GraphCursor, reach: Reach, lane: Lane) -> None:
-        row = mailbox.encode()
-        seen: set[str] = set()
-        position, is_last, started = 0, False, datetime.now(UTC)
-        while not is_last:
-            try:
-                page = await run_async(read_page(cursor, reach, now=started, position=position), self.graph.client.send)
-            except ResyncNeeded:
-                cursor, position = restart(cursor), 0
-                continue
-            await self._publish(page, lane)
-            await lane.acknowledged()
-            await self._drop_vanished(mailbox, page, lane)
-            cursor, position, is_last = page.cursor, page.position, page.is_last
-            seen |= page.seen_ids
-            lane.set(row, encode(cursor))
-        if cursor.is_resync:
-            await self._verify(mailbox, seen, lane)
-            lane.set(row, encode(finish_resync(cursor)))
-        await self._reach_further(mailbox, reach, lane)
-
-    async def _drop_vanished(self, mailbox: str, page: Page, lane: Lane) -> None:
-        """Instances of a re-sent series that were not sent again, and those of a series that is gone, are asked for:
-        the delta says nothing of a deleted or re-timed instance."""
-        window = page.window
-        gone = {change.id: dict[str, str]() for change in page.changes if change.item is None}
-        for master_id, present in {**gone, **page.series}.items():
-            row = series_row(mailbox, master_id)
-            raw = lane.get(row)
-            known = decode(SeriesInstances, raw).starts if raw is not None else {}
-            if raw is None and master_id in gone:
-                continue
-            missing = [
-                instance
-                for instance, start in known.items()
-                if instance not in present and (master_id in gone or window is None or _lies_in(start, window))
-            ]
-            await self._ask_for(mailbox, missing, lane)
-            left = {instance: start for instance, start in known.items() if instance not in missing}
-            lane.set(row, encode(SeriesInstances(master_id, {**left, **present})))
-
-    async def _reach_further(self, mailbox: str, reach: Reach, lane: Lane) -> None:
-        """Once a day the horizon of endless series moves on: what it has reached is read."""
-        row = HORIZON_ROW + mailbox.encode()
-        horizon = reach.series_until_utc
-        assert horizon is not None
-        raw = lane.get(row)
-        before = datetime.fromisoformat(raw.decode()) if raw is not None else horizon
-        if before < horizon:
-            exchange = read_instances(mailbox, before, horizon, now=datetime.now(UTC))
-            readings = await run_async(exchange, self.graph.client.send)
-            await self._tell(readings.changes, lane)
-            for change in readings.changes:
-                self._remember(mailbox, change, lane)
-            await lane.acknowledged()
-        if raw is None or before < horizon:
-            lane.set(row, horizon.isoformat().encode())
-
-    def _remember(self, mailbox: str, change: Change, lane: Lane) -> None:
-        item = change.item
-        if item is None or not item.series_master_id:
-            return
-        row = series_row(mailbox, item.series_master_id)
-        raw = lane.get(row)
-        known = decode(SeriesInstances, raw).starts if raw is not None else {}
-        start = f"{item.content.span.start_utc:%Y-%m-%dT%H:%M:%S}"
-        lane.set(row, encode(SeriesInstances(item.series_master_id, {**known, item.id: start})))
-
-    async def _ask_for(self, mailbox: str, ids: list[str], lane: Lane) -> None:
-        for start in range(0, len(ids), VERIFY_AT_ONCE):
-            some = ids[start : start + VERIFY_AT_ONCE]
-            readings = await run_async(verify_missing(mailbox, some, now=datetime.now(UTC)), self.graph.client.send)
-            await self._tell(readings.changes, lane)
-            await lane.acknowledged()
-
-    async def _verify(self, mailbox: str, seen: set[str], lane: Lane) -> None:
-        """After a full read: ids known from the log that did not come again are asked for, one by one."""
-        partition = partition_of(mailbox, self._app.partitions)
-        missing = sorted(await known_ids(self._app, GRAPH_CHANGES, partition, mailbox) - seen)
-        if missing:
-            log.info("asking for events that a full read did not bring", mailbox=mailbox, count=len(missing))
-        await self._ask_for(mailbox, missing, lane)
+    async def _known(self, mailbox: str) -> set[str]:
+        log.info("asking for events that a full read did not bring", mailbox=mailbox)
+        return await known_ids(self._app, GRAPH_CHANGES, partition_of(mailbox, self._app.partitions), mailbox)
 
     async def _tell(self, changes: Iterable[Change], lane: Lane) -> None:
         """Put changes on the log, with the settings that stood when they had been read."""
@@ -225,11 +142,6 @@ class GraphSource:
         headers = read_under(await self.settings.latest()) if changes else ()
         for change in changes:
             lane.send(GRAPH_CHANGES, change.mailbox.encode(), encode(change), headers=headers)
-
-    async def _publish(self, page: Page, lane: Lane) -> None:
-        await self._tell(page.changes, lane)
-        for broken in page.unreadable:
-            send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason)
 
     async def _subscribe(self, wakeup: Wakeup, cursor: GraphCursor) -> GraphCursor:
         if self._endpoint is None:

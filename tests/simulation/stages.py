@@ -6,7 +6,7 @@ around the connectors' exchanges.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from concord.roles import reconcile as role
 from concord.roles.graph_source import COVERED, reach_of
+from concord.roles.mailbox import MailboxLook, Means
 from concord.roles.sinks import Sink, options
 from connectors.graph import sink as graph_sink
-from connectors.graph import source as graph_source
+from connectors.graph.source import Unreadable
 from connectors.salesforce import source as salesforce_source
 from projections.directory import Directory
 from schemas.changes import Change, Wakeup
@@ -25,7 +26,7 @@ from schemas.codec import decode, encode
 from schemas.commands import Command, Outcome
 from schemas.cursors import GraphCursor, SalesforceCursor
 from schemas.directory import DirectoryEntry
-from schemas.errors import ResyncNeeded, UnreadableRecord
+from schemas.errors import UnreadableRecord
 from schemas.settings import Settings
 from schemas.state import PairState
 from schemas.topics import (
@@ -99,7 +100,7 @@ def known_ids(log: Log, topic: str, mailbox: str = "") -> set[str]:
 
 @dataclass(frozen=True)
 class GraphSource:
-    """Looks at a mailbox when woken; the table keeps its cursor. The loop of `concord.roles.graph_source`."""
+    """Looks at a mailbox when woken; the table keeps its cursor: as `concord.roles.graph_source` does."""
 
     log: Log
     transport: Transport
@@ -120,35 +121,21 @@ class GraphSource:
         is_same = cursor.wanted == reach.wanted and not cursor.is_resync
         if is_same and cursor.read_at is not None and wakeup.at + COVERED < cursor.read_at:
             return
-        position, is_last, started, seen = 0, False, self.now(), set[str]()
-        while not is_last:
-            reading = graph_source.read_page(cursor, reach, now=started, position=position)
-            try:
-                page = await self.transport.run(reading)
-            except ResyncNeeded:
-                cursor, position = graph_source.restart(cursor), 0
-                continue
-            self._publish(lane, mailbox, page.changes, page.unreadable)
-            await lane.acknowledged()
-            cursor, position, is_last = page.cursor, page.position, page.is_last
-            seen |= page.seen_ids
-            lane.set(row, encode(cursor))
-        if cursor.is_resync:
-            missing = sorted(known_ids(self.log, GRAPH_CHANGES, mailbox) - seen)
-            if missing:
-                verifying = graph_source.verify_missing(mailbox, missing, now=self.now())
-                readings = await self.transport.run(verifying)
-                self._publish(lane, mailbox, readings.changes, readings.unreadable)
-                await lane.acknowledged()
-            lane.set(row, encode(graph_source.finish_resync(cursor)))
+        await MailboxLook(row, reach, lane, self._means(mailbox, lane)).read(cursor)
 
-    @staticmethod
-    def _publish(lane: Any, mailbox: str, changes: tuple[Change, ...], unreadable: tuple[Any, ...]) -> None:
-        for change in changes:
-            lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
-        for found in unreadable:
+    def _means(self, mailbox: str, lane: Any) -> Means:
+        async def tell(changes: Iterable[Change]) -> None:
+            for change in changes:
+                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
+
+        def put_aside(found: Unreadable) -> None:
             headers = ((ORIGIN, found.id.encode()), ("reason", found.reason.encode()))
             lane.send(SYNC_QUARANTINE, mailbox.encode(), found.native.encode(), headers=headers)
+
+        async def known() -> set[str]:
+            return known_ids(self.log, GRAPH_CHANGES, mailbox)
+
+        return Means(self.transport.run, tell, put_aside, known, self.now)
 
 
 def sink(transport: Transport, apply: Callable[..., Any], now: Callable[[], datetime]) -> Step:
