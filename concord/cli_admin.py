@@ -45,6 +45,10 @@ MEANINGS: Final[dict[str, str]] = {
     "conflict_scope": "what Microsoft 365 wins: the field that both changed, or the whole record",
     "show_as_list": "Show Time As values of the org: extended (five) or standard (three)",
     "licences": "how many users may be enabled; 0: no limit",
+    "invitation_limit_per_write": "a write that mails more people outside the firm is held; 0: no limit",
+    "invitation_limit_per_hour": "as above, for all writes of an hour together; 0: no limit",
+    "deletion_limit_events": "more deletions of a user's events found at once are held; 0: no limit",
+    "deletion_limit_percent": "as above, in percent of the user's events; the larger of the two counts",
 }
 
 settings = typer.Typer(help="The firm's settings: one numbered document, every change recorded.", no_args_is_help=True)

@@ -18,6 +18,7 @@ from schemas.journal import JournalEntry, Seen
 from schemas.settings import Settings
 from schemas.state import PairState
 from schemas.topics import GRAPH_COMMANDS, SALESFORCE_COMMANDS, SYNC_DECISIONS, SYNC_JOURNAL
+from streams.holding import emptied, filled
 from streams.intake import SETTINGS_KEY
 from streams.stage import Partition
 
@@ -147,7 +148,7 @@ def read_story(broker: str, found: Found, *, show_private: bool = False) -> Stor
                     decisions.append(decode(Decision, record.value))
                 else:
                     commands.append(decode(Command, record.value))
-    partition = _folded(found)
+    partition = _folded(found, decisions)
     return Story(
         found.pair_key,
         partition.pairs.get(found.pair_key) or PairState(found.pair_key),
@@ -158,10 +159,13 @@ def read_story(broker: str, found: Found, *, show_private: bool = False) -> Stor
     )
 
 
-def _folded(found: Found) -> Partition:
-    """The pair's own entries folded, under the settings that stood between them."""
+def _folded(found: Found, decisions: list[Decision]) -> Partition:
+    """The pair's own entries folded, under the settings that stood between them. Whether the mails of other pairs had
+    filled an hour then is told by the decisions."""
     partition = Partition(found.entries[0][0])
+    held = {decision.offset for decision in decisions if decision.held is not None}
     for _, offset, entry in sorted((*found.entries, *found.settings), key=lambda row: row[1]):
+        partition.tally = filled(partition.tally, entry.observed_at) if offset in held else emptied(partition.tally)
         partition.fold(entry, offset)
     return partition
 

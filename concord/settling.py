@@ -39,8 +39,8 @@ class Settling:
 
 
 def is_open(state: PairState) -> bool:
-    """Whether a pair waits for something."""
-    return state.status is Status.PENDING or bool(under_way(state))
+    """Whether a pair waits for something that comes by itself. What is held waits for an operator."""
+    return (state.status is Status.PENDING and state.held is None) or bool(under_way(state))
 
 
 @dataclass

@@ -14,7 +14,7 @@ from schemas.calendar import CalendarEvent
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
-from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
+from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKnown, Seen
 from schemas.state import PairState, SideState
 
 # Refused writes remembered per side: a content write and its marks, each in a few variants.
@@ -23,6 +23,10 @@ REFUSALS_MAX: Final = 8
 # The `cause` of an item that leaves the pair it was held in; unsaved: we made it, and nobody saved it since.
 MOVED_OUT: Final = "moved out"
 MOVED_OUT_UNSAVED: Final = "moved out, as we made it"
+
+# Why a save in Practifi goes no further, and why two sides part: an operator dropped what was held.
+DROPPED: Final = "invitations_dropped"
+DELETION_DROPPED: Final = "deletion_dropped"
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,8 @@ def evolve(state: PairState, entry: JournalEntry, offset: int) -> tuple[PairStat
             return _see(state, seen, entry.observed_at)
         case OutcomeKnown(outcome):
             return _learn(state, outcome)
-        case OperatorActed():
-            again = (
-                replace(side, refused="", refused_code="", held_back="") for side in (state.graph, state.salesforce)
-            )
-            return _with_sides(state, *again), ()
+        case OperatorActed() as acted:
+            return _operated(state, acted), ()
         case _:
             return state, ()
 
@@ -82,8 +83,28 @@ def command_digest(command: Command) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _with_sides(state: PairState, graph: SideState, salesforce: SideState) -> PairState:
-    return replace(state, graph=graph, salesforce=salesforce)
+def is_of_hold(state: PairState, acted: OperatorActed) -> bool:
+    """Whether an operator's release or drop is of what the pair holds now."""
+    return state.held is not None and state.held.digest == acted.hold
+
+
+def _operated(state: PairState, acted: OperatorActed) -> PairState:
+    """What an operator asked for. A release or drop of anything but what is held now changes nothing."""
+    match acted.verb:
+        case OperatorVerb.RETRY:
+            graph, salesforce = (
+                replace(side, refused="", refused_code="", held_back="") for side in (state.graph, state.salesforce)
+            )
+            return replace(state, graph=graph, salesforce=salesforce)
+        case OperatorVerb.RELEASE if is_of_hold(state, acted):
+            return replace(state, released=acted.hold)
+        case OperatorVerb.DROP if is_of_hold(state, acted):
+            assert state.held is not None
+            if state.held.action is Action.DELETE:
+                return replace(state, is_detached=True, reason=DELETION_DROPPED)
+            return replace(state, salesforce=replace(state.salesforce, held_back=DROPPED))
+        case _:
+            return state
 
 
 def side_of(state: PairState, side: Side) -> SideState:
@@ -110,7 +131,7 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
         strays = {key: value for key, value in state.strays.items() if key != seen.id or seen.item is not None}
         return replace(state, strays=strays), (stray,)
     if seen.item is None:
-        return with_side(state, seen.side, _removed(held, seen.id, at)), ()
+        return with_side(state, seen.side, _removed(held, seen.id, at, in_burst=seen.in_burst)), ()
     item = seen.item
     was_gone = item.id in held.gone
     if was_gone:
@@ -179,12 +200,14 @@ def _waiting(held: SideState, item: Item) -> SideState:
     return replace(held, copies=(*copies, item))
 
 
-def _removed(held: SideState, removed_id: str, at: datetime) -> SideState:
+def _removed(held: SideState, removed_id: str, at: datetime, *, in_burst: bool = False) -> SideState:
     held = replace(held, gone={**held.gone, removed_id: at})
     if held.item is not None and held.item.id == removed_id:
         if not held.item.is_organizer and held.copies:
             return _with_leader(replace(held, item=None), held.copies)
-        return replace(held, item=None, is_deleted=True, is_cancelled=held.item.is_organizer, is_echo=False)
+        return replace(
+            held, item=None, is_deleted=True, is_cancelled=held.item.is_organizer, is_echo=False, in_burst=in_burst
+        )
     return replace(held, copies=tuple(copy for copy in held.copies if copy.id != removed_id))
 
 
@@ -235,6 +258,8 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
     command = held.pending
     if command is None or command.command_id != outcome.command_id:
         return state, ()
+    if command.mails or command.action is Action.DELETE:
+        state = replace(state, released="" if outcome.result in (Result.APPLIED, Result.GONE) else state.released)
     was_create = _is_being_created(held)
     waiting = sorted(held.copies, key=lambda copy: (copy.created_at, copy.id)) if was_create else []
     held = replace(held, pending=None, copies=() if was_create else held.copies)

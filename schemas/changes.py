@@ -60,7 +60,8 @@ class Change:
     """One record of `graph.changes` or `salesforce.changes`: `item` as read, or None for a confirmed removal.
 
     `origin` says how the change came about, where the source knows ("" = unknown). `native` is the JSON as read
-    ("" when it was too large to keep). `cause` names the read: delta, poll, deletion, write.
+    ("" when it was too large to keep). `cause` names the read: delta, poll, deletion, write. `in_burst`: one of so many
+    removals in one run of the source that an operator is to look first (rule 7.20).
     """
 
     side: Side
@@ -71,6 +72,7 @@ class Change:
     origin: str = ""
     cause: str = ""
     native: str = ""
+    in_burst: bool = False
 
 
 @dataclass(frozen=True)

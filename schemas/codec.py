@@ -25,13 +25,13 @@ from schemas.directory import DirectoryEntry
 from schemas.errors import UnreadableRecord
 from schemas.journal import JournalEntry, OperatorActed, OperatorAction, OutcomeKnown, Seen, SettingsChanged
 from schemas.settings import Settings
-from schemas.state import PairState
+from schemas.state import PairState, Tally
 
 T = TypeVar("T")
 
 RECORDS: Final[tuple[type, ...]] = (
     Change, Wakeup, Command, Outcome, Decision, DirectoryEntry, GraphCursor, JournalEntry, OperatorAction, PairState,
-    SalesforceCursor, SeriesInstances, Settings,
+    SalesforceCursor, SeriesInstances, Settings, Tally,
 )  # fmt: skip
 NAMESPACE: Final = "concord"
 MARKER: Final = b"\xc3\x01"

@@ -106,6 +106,33 @@ class Verdict(StrEnum):
     DETACH = "detach"
     FORWARD = "forward"
     ERROR = "error"
+    HOLD = "hold"
+
+
+class HoldKind(StrEnum):
+    """Why a write is held."""
+
+    INVITATIONS = "invitations"
+    DELETIONS = "deletions"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A write that waits for an operator, who releases or drops exactly this one: `digest` names its effect.
+
+    `fields` and `action` say what would be written on `side`, `mails` which mails that would cause, `outside` how many
+    of them to people outside the firm. `saved_at` is the save in Practifi that asked for it (None: not a save).
+    """
+
+    kind: HoldKind
+    digest: str
+    since: datetime
+    side: Side
+    action: Action
+    fields: tuple[str, ...] = ()
+    mails: tuple[PredictedMail, ...] = ()
+    outside: int = 0
+    saved_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +150,8 @@ class Decision:
     """What one journal entry led to, and why.
 
     `changes` is what will be written; `lost` is what a conflict took from Salesforce (`after` = the value that won).
-    `rule` is the number of the rule in the product facts that decided. `offset` is the journal entry's own.
+    `rule` is the number of the rule in the product facts that decided. `offset` is the journal entry's own. `held` is
+    what was not written but waits for an operator; `mails` are those of `commands` alone.
     """
 
     pair_key: str
@@ -140,3 +168,4 @@ class Decision:
     lost: tuple[FieldChange, ...] = ()
     mails: tuple[PredictedMail, ...] = ()
     text: str = ""
+    held: Hold | None = None

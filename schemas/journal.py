@@ -27,7 +27,10 @@ class Position:
 
 @dataclass(frozen=True)
 class Seen:
-    """An item as read on one side, or None for its confirmed removal, in which case `id` and `mailbox` name it."""
+    """An item as read on one side, or None for its confirmed removal, in which case `id` and `mailbox` name it.
+
+    `in_burst`: one of so many removals in one run of its source that an operator is to look first (rule 7.20).
+    """
 
     side: Side
     id: str
@@ -35,6 +38,7 @@ class Seen:
     item: Item | None = None
     origin: str = ""
     cause: str = ""
+    in_burst: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,24 +50,28 @@ class OutcomeKnown:
 
 @dataclass(frozen=True)
 class SettingsChanged:
-    """The firm's settings from here on; written to every partition."""
+    """The firm's settings from here on; written to every partition, of which there are `partitions`."""
 
     settings: Settings
+    partitions: int = 1
 
 
 class OperatorVerb(StrEnum):
     """What an operator asked for."""
 
     RETRY = "retry"
+    RELEASE = "release"
+    DROP = "drop"
 
 
 @dataclass(frozen=True)
 class OperatorActed:
-    """An operator's action on one pair."""
+    """An operator's action on one pair. A release or a drop is of one hold, by its digest, and of no other."""
 
     verb: OperatorVerb
     by: str
     note: str = ""
+    hold: str = ""
 
 
 @dataclass(frozen=True)

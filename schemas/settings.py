@@ -78,6 +78,10 @@ class Settings:
     show_as_list: ShowAsList = ShowAsList.EXTENDED
     licences: int = 0
     users: tuple[UserSetting, ...] = ()
+    invitation_limit_per_write: int = 20
+    invitation_limit_per_hour: int = 200
+    deletion_limit_events: int = 20
+    deletion_limit_percent: int = 10
 
     def user_of_mailbox(self, mailbox: str) -> UserSetting | None:
         """The user whose mailbox this is, enabled or not."""
@@ -147,6 +151,10 @@ READERS: Final[dict[str, Any]] = {
     "conflict_scope": _read_choice(ConflictScope),
     "show_as_list": _read_choice(ShowAsList),
     "licences": _read_between(0, 1_000_000),
+    "invitation_limit_per_write": _read_between(0, 500),
+    "invitation_limit_per_hour": _read_between(0, 1_000_000),
+    "deletion_limit_events": _read_between(0, 1_000_000),
+    "deletion_limit_percent": _read_between(0, 100),
 }
 
 

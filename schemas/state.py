@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item
-from schemas.commands import Command
+from schemas.commands import Command, Hold
 
 
 class Status(StrEnum):
@@ -34,7 +34,8 @@ class SideState:
     on this side: which of them is ours, its outcome says. `gone` is when each removed id was found removed: a reading
     of it that began before then is older than the removal, whenever it arrives. `edited_at` is when somebody other than
     us last saved the item, by its own stamp (None: nobody since we made it), and `held_back` why that save may not be
-    carried out of Practifi ("" when it may): loosening a setting later sends nothing, the next save does.
+    carried out of Practifi ("" when it may): loosening a setting later sends nothing, the next save does. `in_burst`:
+    the item was deleted along with so many others that an operator is to look first.
     """
 
     item: Item | None = None
@@ -50,6 +51,7 @@ class SideState:
     gone: dict[str, datetime] = field(default_factory=dict)
     edited_at: datetime | None = None
     held_back: str = ""
+    in_burst: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class PairState:
 
     `offset` is the last journal offset folded (-1: none); `lanes` the last input offset folded per input lane;
     `revision` counts commands; `strays` are items that carry this pair's mark but are events of their own, with the
-    key they went to. A detached pair lost one side under a policy that keeps the other: it stays as it is.
+    key they went to. A detached pair lost one side under a policy that keeps the other: it stays as it is. `held` is
+    the write that waits for an operator, `released` the digest of one that an operator let go and that is not done yet.
     """
 
     pair_key: str
@@ -71,3 +74,20 @@ class PairState:
     is_detached: bool = False
     lanes: dict[str, int] = field(default_factory=dict)
     strays: dict[str, str] = field(default_factory=dict)
+    held: Hold | None = None
+    released: str = ""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many people outside the firm the writes ordered in one journal partition mail, by minute (ISO 8601, UTC).
+
+    `partitions` is how many the journal has. `offset` is the entry counted last; it added `last` to `minute`, so that
+    the count before it is known when it is folded again. Released writes are not counted.
+    """
+
+    partitions: int = 1
+    minutes: dict[str, int] = field(default_factory=dict)
+    offset: int = -1
+    last: int = 0
+    minute: str = ""

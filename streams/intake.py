@@ -43,7 +43,7 @@ def entry_of_change(change: Change, known: str | None, directory: Directory, sou
     if key == REMOVED:
         return None
     item = None if change.item is None else identified(change.item, directory)
-    seen = Seen(change.side, change.id, change.mailbox, item, change.origin, change.cause)
+    seen = Seen(change.side, change.id, change.mailbox, item, change.origin, change.cause, change.in_burst)
     if known == REMOVED and change.cause == WRITE:
         seen = replace(seen, item=None, cause="removed before its write was told")
     return JournalEntry(key, change.observed_at, source, seen)
@@ -56,9 +56,9 @@ def entry_of_outcome(outcome: Outcome, directory: Directory, source: Position) -
     return JournalEntry(outcome.pair_key, outcome.at, source, OutcomeKnown(outcome))
 
 
-def entry_of_settings(settings: Settings, source: Position) -> JournalEntry:
-    """The journal entry for new settings; it goes to every partition."""
-    return JournalEntry(SETTINGS_KEY, settings.changed_at, source, SettingsChanged(settings))
+def entry_of_settings(settings: Settings, source: Position, partitions: int) -> JournalEntry:
+    """The journal entry for new settings; it goes to every partition, of which there are so many."""
+    return JournalEntry(SETTINGS_KEY, settings.changed_at, source, SettingsChanged(settings, partitions))
 
 
 def entry_of_action(action: OperatorAction, source: Position) -> JournalEntry:

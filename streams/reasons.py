@@ -55,6 +55,12 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("refused_before", "8", "The service refused exactly this write; it is tried again when something changes."),
     ("series_master", "10.2", "A series: each of its dates is an event of its own."),
     ("quarantined", "8", "The write failed in Concord itself: its command stands in sync.quarantine."),
+    ("held_invitations", "1.6", "Mails more people outside the firm than the limits allow: waits for an operator."),
+    ("held_deletions", "7.20", "Deleted along with so many others that it waits for an operator."),
+    ("hold_changed", "10", "What waits has changed since it was looked at: this release or drop does nothing."),
+    ("hold_gone", "10", "Nothing of this event waits any more: this release or drop does nothing."),
+    ("invitations_dropped", "10", "An operator dropped the write because of its mails; the next edit asks again."),
+    ("deletion_dropped", "7.20", "An operator dropped the deletion: the event is kept, the two are not connected."),
     ("detached", "2a", "No longer connected: one side was deleted and the policy kept the other."),
 )  # fmt: skip
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from projections.sync_state import command_digest, other, side_of, with_side
+from projections.sync_state import DROPPED, command_digest, other, side_of, with_side
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Kind, Side
-from schemas.commands import Action, Command, FieldChange, Verdict
+from schemas.commands import Action, Command, FieldChange, Hold, Verdict
 from schemas.groups import ALL, CONTENT, INBOUND, MARKS, OWNER, PEOPLE, REMINDER, take
 from schemas.settings import ConflictScope, Settings
 from schemas.state import PairState, SideState, Status
+from streams.holding import CODES, hold_digest, judge
 from streams.mails import predict_mails
 from streams.mapping import (
     STATUS_LABELS,
@@ -33,6 +34,7 @@ from streams.mapping import (
     value,
     with_answers_of,
 )
+from streams.marks import is_enabled, is_tag_wrong, marks_differ
 from streams.policy import deletion_gate, inbound_gate, outbound_gate
 
 
@@ -46,6 +48,8 @@ class Plan:
     commands: tuple[Command, ...] = ()
     changes: tuple[FieldChange, ...] = ()
     lost: tuple[FieldChange, ...] = ()
+    held: Hold | None = None
+    """What begins to wait for an operator."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,25 @@ class Difference:
     """Edited in Practifi, overruled by Microsoft 365: a part of `inbound`."""
 
 
-def reconcile(state: PairState, settings: Settings, now: datetime) -> Plan:
-    """What this pair needs now. The same state, settings and time always give the same plan."""
+def reconcile(state: PairState, settings: Settings, now: datetime, room: int | None = None) -> Plan:
+    """What this pair needs now. The same arguments always give the same plan.
+
+    `room` is how many more people outside the firm may be mailed now, None for any number (`streams.holding`).
+    """
+    before, state = state.held, replace(state, held=None)
+    plan = _plan(state, settings, now)
+    hold = judge(plan.commands, replace(state, held=before), settings, now, room)
+    if hold is not None:  # once more, without what must wait
+        plan = _plan(replace(state, held=hold, released=""), settings, now)
+        is_known = before is not None and before.digest == hold.digest
+        return plan if is_known else replace(plan, verdict=Verdict.HOLD, reason=CODES[hold.kind], held=hold)
+    if before is not None and side_of(plan.state, before.side).pending is not None and not plan.commands:
+        return replace(plan, state=replace(plan.state, held=before))  # judged when the outcome is known
+    return plan
+
+
+def _plan(state: PairState, settings: Settings, now: datetime) -> Plan:
+    """What this pair needs; the write that is `held` is not made."""
     state = replace(state, graph=_leading(state.graph, settings))
     graph, salesforce = state.graph, state.salesforce
     if state.is_detached:
@@ -177,12 +198,14 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
         state = _agree(state, INBOUND, agreed, salesforce.content)
 
     status = Status.NOT_SYNCED if blocked_in in {"user_disabled", "attendee_copy"} else Status.SYNCED
+    status = Status.PENDING if state.held is not None else status
     code = _reason_for(difference, inbound, outbound, blocked_in or blocked_out, is_new)
     plan = Plan(state, Verdict.NOTHING, code, lost=_changes(Side.SALESFORCE, difference.lost, salesforce.content, view)
                 if inbound else ())  # fmt: skip
     plan = _inbound_update(plan, inbound, view, settings, now)
     plan = _outbound_update(plan, outbound, settings, now)
-    if (inbound or outbound) and plan.verdict is Verdict.NOTHING and not _is_under_way(plan.state):
+    is_waiting = _is_under_way(plan.state) or plan.state.held is not None
+    if (inbound or outbound) and plan.verdict is Verdict.NOTHING and not is_waiting:
         plan = replace(plan, reason="in_agreement")  # the edits call for no write after all
     return _with_marks(plan, status, settings, now)
 
@@ -195,6 +218,7 @@ def _hold_back(
     here = state.salesforce
     assert here.item is not None
     is_judged = bool(here.held_back) and (here.edited_at is None or here.edited_at < settings.changed_at)
+    is_judged = is_judged or here.held_back == DROPPED
     blocked: str | None = here.held_back
     if not is_judged:
         base = here.base if state.graph.item is not None else None
@@ -268,8 +292,9 @@ def _inbound_update(
                 plan = replace(plan, state=_agree(plan.state, (PEOPLE,), view, held.content))
             return _inbound_update(plan, others, view, settings, now)
     graph = plan.state.graph.item
-    content = replace(content, external_id=graph.id if graph is not None else "", sync_status="Synced")
-    fields = (*groups, MARKS) if _marks_differ(plan.state, Status.SYNCED) else groups
+    status = Status.SYNCED if plan.state.held is None else Status.PENDING
+    content = replace(content, external_id=graph.id if graph is not None else "", sync_status=STATUS_LABELS[status])
+    fields = (*groups, MARKS) if marks_differ(plan.state, status) else groups
     return _send(
         plan, Side.SALESFORCE, Action.UPDATE, now, fields=fields, held=held, content=content, source=view,
     )  # fmt: skip
@@ -357,7 +382,8 @@ def _deletion(state: PairState, target: Side, survivor: Item, settings: Settings
         plan = Plan(replace(state, reason=blocked), Verdict.DETACH, blocked)
         return _with_marks(plan, Status.NOT_SYNCED, settings, now)
     code = "deleted_in_microsoft" if target is Side.SALESFORCE else "deleted_in_practifi"
-    return _send(Plan(state, Verdict.NOTHING, code), target, Action.DELETE, now, held=survivor)
+    plan = _send(Plan(state, Verdict.NOTHING, code), target, Action.DELETE, now, held=survivor)
+    return plan if state.held is None else _with_marks(plan, Status.PENDING, settings, now)
 
 
 def _detached(state: PairState, settings: Settings, now: datetime) -> Plan:
@@ -381,10 +407,10 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
     state = replace(state, status=Status.PENDING if is_under_way else status, reason=plan.reason)
     plan = replace(plan, state=state)
     held, graph = state.salesforce.item, state.graph.item
-    if is_under_way or held is None or not _is_enabled(held, graph, settings):
+    if is_under_way or held is None or not is_enabled(held, graph, settings):
         return plan
     why = plan.reason
-    if _marks_differ(state, status):
+    if marks_differ(state, status):
         # Another pair's marks came along with a restored or cloned record: its external id is not this pair's.
         kept_id = held.content.external_id if held.sync_key == state.pair_key else ""
         external_id = graph.id if graph is not None else kept_id
@@ -393,37 +419,13 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
         plan = _send(marking, Side.SALESFORCE, Action.UPDATE, now, fields=(MARKS,), held=held, content=content)
         plan = replace(plan, state=replace(plan.state, reason=why))  # the mark tells the pair's standing, it is not it
     may_tag = graph is not None and settings.direction.is_outbound and graph.is_organizer and not state.is_detached
-    if graph is not None and may_tag and _is_tag_wrong(state.pair_key, graph):
+    if graph is not None and may_tag and is_tag_wrong(state.pair_key, graph):
         plan = _send(plan, Side.GRAPH, Action.UPDATE, now, fields=(MARKS,), held=graph, content=graph.content)
     return plan
 
 
 def _is_under_way(state: PairState) -> bool:
     return state.graph.pending is not None or state.salesforce.pending is not None
-
-
-def _is_enabled(held: Item, graph: Item | None, settings: Settings) -> bool:
-    owner = settings.user_of_record(held.content.owner_id)
-    is_owner_enabled = owner is not None and owner.is_enabled
-    return is_owner_enabled and (graph is None or settings.is_mailbox_enabled(graph.mailbox))
-
-
-def _marks_differ(state: PairState, status: Status) -> bool:
-    held, graph = state.salesforce.item, state.graph.item
-    if held is None:
-        return False
-    if (held.content.sync_status or STATUS_LABELS[Status.NOT_SYNCED]) != STATUS_LABELS[status]:
-        return True
-    if status is Status.NOT_SYNCED or graph is None:
-        return False
-    return held.sync_key != state.pair_key or held.content.external_id != graph.id
-
-
-def _is_tag_wrong(pair_key: str, graph: Item) -> bool:
-    """A tag of another pair came along with a copy, or the tag of an event we made is gone."""
-    if graph.sync_key:
-        return graph.sync_key != pair_key
-    return pair_key.startswith("s:")
 
 
 def _send(
@@ -448,6 +450,9 @@ def _send(
         return replace(plan, state=state, verdict=Verdict.ERROR, reason=there.refused_code)
     if side is Side.GRAPH:
         command = replace(command, mails=predict_mails(command))
+    if state.held is not None and state.held.digest == hold_digest(command):
+        code = CODES[state.held.kind]
+        return replace(plan, state=replace(state, status=Status.PENDING, reason=code), reason=code)
     there = replace(there, pending=command)
     if fields != (MARKS,):  # marks say that a write was refused: they must not make it forgotten
         there = replace(there, refused="", refused_code="")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from projections.sync_state import evolve
+from projections.sync_state import evolve, is_of_hold
 from schemas.commands import Command, Decision, Verdict
-from schemas.journal import JournalEntry, Position, SettingsChanged
+from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, Position, SettingsChanged
 from schemas.settings import Settings
-from schemas.state import PairState
+from schemas.state import PairState, Tally
 from schemas.topics import SYNC_JOURNAL
+from streams.holding import counted, room_left
 from streams.reasons import reason
 from streams.reconcile import Plan, reconcile
 
@@ -22,31 +23,51 @@ from streams.reconcile import Plan, reconcile
 @dataclass(frozen=True)
 class Step:
     """What one entry led to. `forwards` go back to the journal under their own keys; their source is this entry, so
-    that they have a lane of their own: a later input of the original's lane may reach the other pair first."""
+    that they have a lane of their own: a later input of the original's lane may reach the other pair first. `tally` is
+    the partition's after this entry."""
 
     state: PairState
     decision: Decision | None = None
     commands: tuple[Command, ...] = ()
     forwards: tuple[JournalEntry, ...] = ()
+    tally: Tally = field(default_factory=Tally)
 
 
-def step(state: PairState, entry: JournalEntry, settings: Settings, *, partition: int, offset: int) -> Step:
-    """Fold one entry into a pair and decide.
+def step(
+    state: PairState, entry: JournalEntry, settings: Settings, *, partition: int, offset: int, tally: Tally
+) -> Step:
+    """Fold one entry into a pair and decide. `tally` is the partition's before it (or after it, when it is re-done).
 
     An entry at or below the last one folded is re-done, not skipped: the same state again (the changelog may be behind
     the local store), and the commands still under way again, with the same ids.
     """
     if offset <= state.offset:
-        return Step(state, commands=under_way(state))
+        return Step(state, commands=under_way(state), tally=tally)
     before = state
     state, strays = evolve(state, entry, offset)
     origin = Position(SYNC_JOURNAL, partition, offset)
     forwards = tuple(JournalEntry(stray.key, entry.observed_at, origin, stray.seen) for stray in strays)
-    plan = reconcile(state, settings, entry.observed_at)
+    late = "" if state.lanes == before.lanes else _late(before, entry)
+    if late:
+        plan = Plan(state, Verdict.NOTHING, late)
+        return Step(state, _decision(plan, entry, settings, partition, offset), tally=tally)
+    room = room_left(tally, settings, partition, offset, entry.observed_at)
+    plan = reconcile(state, settings, entry.observed_at, room)
     if forwards and plan.verdict is Verdict.NOTHING:
         plan = replace(plan, verdict=Verdict.FORWARD, reason="not_this_pairs")
+    if plan.state.is_detached and not before.is_detached:
+        plan = replace(plan, verdict=Verdict.DETACH)
     decision = _decision(plan, entry, settings, partition, offset) if _matters(before, plan) else None
-    return Step(plan.state, decision, plan.commands, forwards)
+    tally = counted(tally, plan.commands, state.released, settings, offset, entry.observed_at)
+    return Step(plan.state, decision, plan.commands, forwards, tally)
+
+
+def _late(before: PairState, entry: JournalEntry) -> str:
+    """Why an operator's release or drop does nothing: what it names is not held. "" for anything else."""
+    acted = entry.what
+    if not isinstance(acted, OperatorActed) or acted.verb is OperatorVerb.RETRY or is_of_hold(before, acted):
+        return ""
+    return "hold_gone" if before.held is None else "hold_changed"
 
 
 def under_way(state: PairState) -> tuple[Command, ...]:
@@ -78,25 +99,29 @@ def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: in
         lost=plan.lost if plan.commands else (),
         mails=tuple(mail for command in plan.commands for mail in command.mails),
         text=why.text,
+        held=plan.held,
     )
 
 
 @dataclass
 class Partition:
-    """A journal partition as it is folded: the settings in force and every pair's state."""
+    """A journal partition as it is folded: the settings in force, every pair's state, and whom its writes mailed."""
 
     number: int
     settings: Settings = field(default_factory=Settings)
     pairs: dict[str, PairState] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
 
     def fold(self, entry: JournalEntry, offset: int) -> Step | None:
         """Fold one entry; None for a settings entry, which concerns no single pair."""
         if isinstance(entry.what, SettingsChanged):
             self.settings = newer_settings(self.settings, entry.what.settings)
+            self.tally = replace(self.tally, partitions=entry.what.partitions)
             return None
         state = self.pairs.get(entry.pair_key) or PairState(entry.pair_key)
-        done = step(state, entry, self.settings, partition=self.number, offset=offset)
+        done = step(state, entry, self.settings, partition=self.number, offset=offset, tally=self.tally)
         self.pairs[entry.pair_key] = done.state
+        self.tally = done.tally
         return done
 
 

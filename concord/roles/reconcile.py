@@ -6,6 +6,7 @@ what was decided. All decisions are in `streams`; this module moves bytes.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -19,7 +20,7 @@ from schemas.codec import decode, encode
 from schemas.commands import Command, Outcome
 from schemas.journal import JournalEntry, OperatorAction, Position, SettingsChanged
 from schemas.settings import Settings
-from schemas.state import PairState
+from schemas.state import PairState, Tally
 from schemas.topics import (
     GRAPH_CHANGES,
     GRAPH_COMMANDS,
@@ -39,13 +40,15 @@ from streams.intake import (
     entry_of_settings,
     filed_under,
 )
-from streams.stage import newer_settings, step, under_way
+from streams.stage import Partition, newer_settings, step, under_way
 
 APP_NAME: Final = "concord-reconcile"
 STATE_TABLE: Final = "sync-state"
 
-# Keys of `sync-state` that are not pairs: the settings in force, and an index of pairs with a command under way.
+# Keys of `sync-state` that are not pairs: the settings in force, how many were mailed, and an index of pairs with a
+# command under way.
 SETTINGS_ROW: Final = SETTINGS_KEY.encode()
+TALLY_ROW: Final = b"!tally"
 UNDER_WAY_ROW: Final = b"!under-way/"
 
 COMMAND_TOPICS: Final = {Side.GRAPH: GRAPH_COMMANDS, Side.SALESFORCE: SALESFORCE_COMMANDS}
@@ -117,7 +120,7 @@ class Intake:
 
     def _journal_settings(self, settings: Settings, source: Position, lane: Lane) -> None:
         self._journaled = max(self._journaled, settings.number)
-        entry = encode(entry_of_settings(settings, source))
+        entry = encode(entry_of_settings(settings, source, self._partitions))
         for partition in range(self._partitions):
             lane.send(SYNC_JOURNAL, SETTINGS_ROW, entry, partition=partition)
 
@@ -149,23 +152,32 @@ def _settings_in(row: bytes | None) -> Settings:
     return Settings() if row is None else decode(Settings, row)
 
 
+@lru_cache(maxsize=8)
+def _tally_in(row: bytes | None) -> Tally:
+    return Tally() if row is None else decode(Tally, row)
+
+
 def reconcile_step(record: Record, lane: Lane) -> None:
     """Fold one journal entry into its pair and send what was decided."""
     entry = decode(JournalEntry, record.value)
     settings = _settings_in(lane.get(SETTINGS_ROW))
+    tally = _tally_in(lane.get(TALLY_ROW))
     if isinstance(entry.what, SettingsChanged):
         lane.set(SETTINGS_ROW, encode(newer_settings(settings, entry.what.settings)))
+        lane.set(TALLY_ROW, encode(replace(tally, partitions=entry.what.partitions)))
         return
     row = entry.pair_key.encode()
     raw = lane.get(row)
     state = decode(PairState, raw) if raw is not None else PairState(entry.pair_key)
-    done = step(state, entry, settings, partition=record.partition, offset=record.offset)
+    done = step(state, entry, settings, partition=record.partition, offset=record.offset, tally=tally)
     for command in done.commands:
         _send_command(lane, command)
     if done.decision is not None:
         lane.send(SYNC_DECISIONS, row, encode(done.decision))
     for forward in done.forwards:
         lane.send(SYNC_JOURNAL, forward.pair_key.encode(), encode(forward))
+    if done.tally != tally:  # before the pair: after a crash a tally may be ahead of its pair, never behind
+        lane.set(TALLY_ROW, encode(done.tally))
     lane.set(row, encode(done.state))
     if under_way(done.state):
         lane.set(UNDER_WAY_ROW + row, b"\x01")
@@ -195,10 +207,11 @@ class Sweep:
                     _send_command(lane, command)
 
 
-def rows_of(pairs: dict[str, PairState], settings: Settings | None) -> dict[bytes, bytes]:
+def rows_of(partition: Partition) -> dict[bytes, bytes]:
     """What one partition of `sync-state` holds for this fold, byte for byte (invariant I8)."""
-    rows = {key.encode(): encode(state) for key, state in pairs.items()}
-    rows |= {UNDER_WAY_ROW + key.encode(): b"\x01" for key, state in pairs.items() if under_way(state)}
-    if settings is not None and settings.number:
-        rows[SETTINGS_ROW] = encode(settings)
+    rows = {key.encode(): encode(state) for key, state in partition.pairs.items()}
+    rows |= {UNDER_WAY_ROW + key.encode(): b"\x01" for key, state in partition.pairs.items() if under_way(state)}
+    if partition.settings.number:
+        rows[SETTINGS_ROW] = encode(partition.settings)
+        rows[TALLY_ROW] = encode(partition.tally)
     return rows

@@ -56,7 +56,8 @@ def test_redo_changes_nothing_and_sends_what_is_under_way(acts: list[Act], data:
     offset = data.draw(st.integers(1, len(world.entries) - 1))
     entry = world.entries[offset]
     step = world.partition.fold(entry, offset)
-    assert step == Step(world.pairs[entry.pair_key], commands=under_way(world.pairs[entry.pair_key]))
+    pair = world.pairs[entry.pair_key]
+    assert step == Step(pair, commands=under_way(pair), tally=world.partition.tally)
     assert states(world.partition) == before
 
 

@@ -279,7 +279,7 @@ def i8_pure_function_of_the_journal(ending: Ending) -> Problems:
         table.recover()
         journal = readable(ending.world, SYNC_JOURNAL, JournalEntry)
         partition = fold_partition(number, ((one.offset, entry) for one, entry in journal if one.partition == number))
-        expected = role.rows_of(partition.pairs, partition.settings)
+        expected = role.rows_of(partition)
         live = {row: value for row, value in table.local.items() if row != POSITION_ROW}
         problems += [f"{number}: row {row!r} differs" for row in expected.keys() | live.keys()
                      if expected.get(row) != live.get(row)]  # fmt: skip

@@ -134,17 +134,22 @@ class World:
 
     # ---- stages ----
 
-    def read(self, side: Side) -> None:
-        """The source reads what changed since it last read."""
+    def read(self, side: Side, *, in_burst: bool = False) -> None:
+        """The source reads what changed since it last read; `in_burst`: so many removals that they are marked."""
         for item_id in self._unread[side]:
             item = self.items[side].get(item_id)
             mailbox = ANN.mailbox if side is Side.GRAPH else ""
-            self._told[side].append(Change(side, item_id, self.now, item, mailbox, cause="delta"))
+            is_marked = in_burst and item is None
+            change = Change(side, item_id, self.now, item, mailbox, cause="delta", in_burst=is_marked)
+            self._told[side].append(change)
         self._unread[side] = {}
 
-    def act(self, key: str, verb: OperatorVerb = OperatorVerb.RETRY) -> None:
-        """An operator acts on a pair."""
-        self._fold(JournalEntry(key, self.now, self._position("operator"), OperatorActed(verb, "eve")))
+    def act(self, key: str, verb: OperatorVerb = OperatorVerb.RETRY, hold: str | None = None) -> None:
+        """An operator acts on a pair: on what it holds now, unless told otherwise."""
+        held = self.pairs[key].held if key in self.pairs else None
+        digest = hold if hold is not None else held.digest if held is not None else ""
+        acted = OperatorActed(verb, "eve", hold="" if verb is OperatorVerb.RETRY else digest)
+        self._fold(JournalEntry(key, self.now, self._position("operator"), acted))
 
     def lose_everything(self) -> None:
         """Journal, tables and what was sent are lost; the two calendars are not. Sources read all of it again."""

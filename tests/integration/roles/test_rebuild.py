@@ -65,7 +65,7 @@ def fold_of_the_journal(broker: str) -> Table:
     table: Table = {}
     for number, read_entries in entries.items():
         partition = fold_partition(number, read_entries)
-        table |= {(number, row): value for row, value in rows_of(partition.pairs, partition.settings).items()}
+        table |= {(number, row): value for row, value in rows_of(partition).items()}
     return table
 
 

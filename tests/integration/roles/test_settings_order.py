@@ -69,7 +69,7 @@ def test_settings_are_journaled_before_what_was_read_under_them(firm: Running) -
             *before, (_, last) = lane.entries
             assert isinstance(last.what, Seen)
             assert [partition for partition, _ in before] == list(range(DEFAULT_PARTITIONS))
-            assert {entry.what for _, entry in before} == {SettingsChanged(settings.current)}
+            assert {entry.what for _, entry in before} == {SettingsChanged(settings.current, DEFAULT_PARTITIONS)}
             assert settings.current.number >= firm.settings.number
             lane.entries.clear()
             await intake.change(removal(2, firm.settings), lane)

@@ -219,7 +219,9 @@ def test_outcome_goes_to_the_pair_it_names_with_its_people_matched() -> None:
 def test_settings_and_actions_are_entries_too() -> None:
     """Settings stand under a key that no pair has; an action under the pair it names."""
     settings = Settings(number=3, changed_at=NOW)
-    assert entry_of_settings(settings, SOURCE) == JournalEntry(SETTINGS_KEY, NOW, SOURCE, SettingsChanged(settings))
+    assert entry_of_settings(settings, SOURCE, 4) == JournalEntry(
+        SETTINGS_KEY, NOW, SOURCE, SettingsChanged(settings, 4)
+    )
     acted = OperatorActed(OperatorVerb.RETRY, "eve")
     assert entry_of_action(OperatorAction("s:S", NOW, acted), SOURCE) == JournalEntry("s:S", NOW, SOURCE, acted)
     assert not SETTINGS_KEY.startswith(("m:", "s:"))

@@ -10,6 +10,7 @@ from support.builders import (
     COLLEAGUE,
     ROOM,
     STRANGER,
+    firm_settings,
     meeting,
 )
 from support.pair_looks import OTHER, last, only, records, short, state_of
@@ -134,7 +135,7 @@ def test_answer_alone_neither_drops_nor_brings_back_people_in_practifi() -> None
 def test_more_than_fifty_are_shortened_inbound_and_never_written_outbound() -> None:
     """Rule 7.11: the first 50 by name; the other fields still travel."""
     crowd = tuple(Attendee(f"{n:02}@out.example", f"N{n:02}") for n in range(60))
-    world = World()
+    world = World(settings=firm_settings(invitation_limit_per_write=0, invitation_limit_per_hour=0))
     for n in range(60):
         world.know(f"{n:02}@out.example", f"003{n:02}")
     _, graph_id, salesforce_id = a_pair(world, meeting(attendees=crowd))

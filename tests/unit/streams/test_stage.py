@@ -11,7 +11,7 @@ from schemas.changes import Side
 from schemas.commands import Verdict
 from schemas.journal import JournalEntry, Position, SettingsChanged
 from schemas.settings import Settings
-from schemas.state import PairState
+from schemas.state import PairState, Tally
 from streams.reasons import REASONS, reason
 from streams.stage import Partition, Step, fold_partition, newer_settings, step, under_way
 
@@ -21,7 +21,7 @@ EMPTY = PairState("m:uid-G")
 
 def stepped(state: PairState, entry: JournalEntry, offset: int = 5, settings: Settings = SETTINGS) -> Step:
     """One step in partition 3."""
-    return step(state, entry, settings, partition=3, offset=offset)
+    return step(state, entry, settings, partition=3, offset=offset, tally=Tally())
 
 
 def test_step_decides_under_the_settings_given_and_the_time_observed() -> None:
