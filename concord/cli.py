@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from concord import cli_admin, cli_explain, cli_look, cli_quarantine
+from concord import cli_admin, cli_explain, cli_held, cli_look, cli_quarantine
 from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
 from schemas.errors import ConcordError, ConfigError
@@ -53,6 +53,7 @@ app.add_typer(sink, name="sink", rich_help_panel=RUN)
 cli_look.register(app)
 cli_explain.register(app)
 cli_admin.register(app)
+cli_held.register(app)
 cli_quarantine.register(app)
 
 Worker = Annotated[str, typer.Option(help="Name of this worker within its role; each has its own data folder.")]

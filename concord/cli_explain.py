@@ -187,6 +187,10 @@ def _print_decision(decision: Decision, moment: Moment) -> None:
         _print_changes([change for change in decision.changes if change.side not in told])
     for line in _mail_lines(decision.mails):
         say(line, indent=3)
+    if decision.held is not None:
+        say(f"held: {decision.held.action} in {service(decision.held.side)}", indent=3, style="cyan")
+        for line in _mail_lines(decision.held.mails, "mails it would send"):
+            say(line, indent=3)
 
 
 def _verdict(decision: Decision) -> str:
@@ -209,14 +213,14 @@ def _change_words(change: FieldChange) -> tuple[str, str]:
     return excerpts(before, stored(change.field, change.after) if change.after else NOTHING, SHOWN)
 
 
-def _mail_lines(mails: Sequence[PredictedMail]) -> list[str]:
+def _mail_lines(mails: Sequence[PredictedMail], title: str = "mails predicted") -> list[str]:
     """The mails that Exchange will send because of the write, by kind."""
     kinds = Counter(mail.kind for mail in mails)
     lines = []
     for kind, count in sorted(kinds.items()):
         who = [mail.address for mail in mails if mail.kind is kind]
         names = f" to {', '.join(who)}" if HIDDEN not in who else ""
-        lines.append(f"mails predicted: {plural(count, kind.value)}{names}")
+        lines.append(f"{title}: {plural(count, kind.value)}{names}")
     return lines
 
 

@@ -142,6 +142,7 @@ def _print_settling(settling: Settling, waited: float, *, as_json: bool) -> None
                 "settled": settling.is_settled,
                 "problem": settling.problem or None,
                 "errors": settling.errors,
+                "held": settling.held,
                 "behind": [asdict(row) for row in settling.behind],
                 "pending": [{"pair_key": s.pair_key, "reason": s.reason} for s in settling.pending],
             }
@@ -149,7 +150,8 @@ def _print_settling(settling: Settling, waited: float, *, as_json: bool) -> None
         return
     if settling.is_settled:
         errors = f" {plural(settling.errors, 'pair is', 'pairs are')} in error." if settling.errors else ""
-        say(f"Settled: no group is behind, no pair is pending.{errors}")
+        held = f" {_held_words(settling.held)}" if settling.held else ""
+        say(f"Settled: no group is behind, no pair is under way.{errors}{held}")
         return
     say(f"Not settled after {waited:g} s: {settling.problem or _open_words(settling) + '.'}")
     for row in settling.behind:
@@ -159,6 +161,10 @@ def _print_settling(settling: Settling, waited: float, *, as_json: bool) -> None
         say(f"pending: {state.pair_key} ({state.reason})", indent=2)
     if len(settling.pending) > LISTED:
         say(f"and {plural(len(settling.pending) - LISTED, 'pair')} more", indent=2)
+
+
+def _held_words(count: int) -> str:
+    return f"{plural(count, 'write waits', 'writes wait')} for an operator: `concord held` shows which."
 
 
 def _print_standing(firm: FirmStanding, *, as_json: bool) -> None:
@@ -172,6 +178,7 @@ def _print_standing(firm: FirmStanding, *, as_json: bool) -> None:
                 "direction": firm.settings.direction,
                 "unreadable_journal_entries": firm.unreadable,
                 "in_quarantine": firm.in_quarantine,
+                "held": firm.held,
                 "lag": {
                     "records_behind": sum(row.records_behind for row in firm.lag),
                     "seconds_behind": max((row.seconds_behind or 0.0 for row in firm.lag), default=0.0),
@@ -191,6 +198,8 @@ def _print_standing(firm: FirmStanding, *, as_json: bool) -> None:
         say("Nobody is enabled: `concord users list` shows who could be, `concord users enable` lets them take part.")
     if firm.unreadable:
         say(f"{plural(firm.unreadable, 'journal entry', 'journal entries')} cannot be read by this version of Concord.")
+    if firm.held:
+        say(_held_words(firm.held))
     if firm.in_quarantine:
         kept = plural(firm.in_quarantine, "record stands", "records stand")
         say(f"{kept} in quarantine: `concord quarantine list` shows what and why.")

@@ -28,13 +28,14 @@ ENDLESS: Final = frozenset({GRAPH_WAKEUPS, SALESFORCE_WAKEUPS})
 @dataclass(frozen=True)
 class Settling:
     """How far things are. `behind` holds the partitions with records not yet dealt with, `pending` the pairs under
-    way, `errors` how many were refused and wait for a person. `is_settled`: nothing was open, twice in a row with
-    nothing new between."""
+    way, `errors` how many were refused and `held` how many wait for an operator. `is_settled`: nothing was open, twice
+    in a row with nothing new between."""
 
     is_settled: bool
     behind: tuple[Lag, ...] = ()
     pending: tuple[PairState, ...] = ()
     errors: int = 0
+    held: int = 0
     problem: str = ""
 
 
@@ -79,7 +80,8 @@ class Watch:
         pending = tuple(state for state in self.fold.pairs if is_open(state))
         behind = tuple(row for row in rows if row.records_behind)
         errors = sum(state.status is Status.ERROR for state in self.fold.pairs)
-        return Settling(self._has_settled(rows, bool(pending)), behind, pending, errors)
+        held = sum(state.held is not None for state in self.fold.pairs)
+        return Settling(self._has_settled(rows, bool(pending)), behind, pending, errors, held)
 
     def _has_settled(self, rows: list[Lag], is_pending: bool) -> bool:
         now = time.monotonic()

@@ -32,8 +32,8 @@ WHEN_CHANGED: Final = Reason("when_changed", "2a", "Allowed by the present setti
 
 @dataclass(frozen=True)
 class FirmStanding:
-    """Every user's standing, all of them as one, the settings in force, lag, how many records stand in quarantine, and
-    how many journal entries no known schema reads."""
+    """Every user's standing, all of them as one, the settings in force, lag, how many records stand in quarantine, how
+    many journal entries no known schema reads, and how many writes wait for an operator."""
 
     rows: list[Standing]
     total: Standing
@@ -41,6 +41,7 @@ class FirmStanding:
     lag: list[Lag]
     in_quarantine: int
     unreadable: int
+    held: int
 
 
 def read_standing(broker: str) -> FirmStanding:
@@ -51,7 +52,9 @@ def read_standing(broker: str) -> FirmStanding:
         rows = overview(
             fold.pairs, settings, fold.observed, partial(present_reason, settings=settings, now=datetime.now(UTC))
         )
-        return FirmStanding(rows, total(rows), settings, read_lag(broker), len(open_records(broker)), fold.unreadable)
+        held = sum(state.held is not None for state in fold.pairs)
+        quarantined = len(open_records(broker))
+        return FirmStanding(rows, total(rows), settings, read_lag(broker), quarantined, fold.unreadable, held)
 
 
 def present_reason(state: PairState, settings: Settings, now: datetime) -> str:

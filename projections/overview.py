@@ -72,7 +72,7 @@ def overview(
     """
     rows = {user.mailbox: Standing(user.name, user.address, user.mailbox, user.is_enabled) for user in settings.users}
     for state in pairs:
-        row = rows.setdefault(_mailbox_of(state, settings), Standing(NOBODY, NOBODY, "", False))
+        row = rows.setdefault(mailbox_of(state, settings), Standing(NOBODY, NOBODY, "", False))
         row.count(state, reason_of(state), observed.get(state.pair_key))
     known = [row for row in rows.values() if row.mailbox or row.statuses]
     return sorted(known, key=lambda row: (row.address == NOBODY, row.address))
@@ -90,7 +90,7 @@ def total(rows: Iterable[Standing]) -> Standing:
     return whole
 
 
-def _mailbox_of(state: PairState, settings: Settings) -> str:
+def mailbox_of(state: PairState, settings: Settings) -> str:
     """The mailbox of the user a pair belongs to: where it leads in Microsoft 365, else its owner's in Practifi."""
     if state.graph.item is not None:
         user = settings.user_of_mailbox(state.graph.item.mailbox)

@@ -192,7 +192,10 @@ def _shown(decision: Decision, hide: bool) -> Decision:
         return decision
     mails = tuple(replace(mail, address=HIDDEN) for mail in decision.mails)
     changes, lost = (tuple(_shown_change(c) for c in rows) for rows in (decision.changes, decision.lost))
-    return replace(decision, changes=changes, lost=lost, mails=mails)
+    held = decision.held
+    if held is not None:
+        held = replace(held, mails=tuple(replace(mail, address=HIDDEN) for mail in held.mails))
+    return replace(decision, changes=changes, lost=lost, mails=mails, held=held)
 
 
 def _shown_change(change: FieldChange) -> FieldChange:
