@@ -49,6 +49,7 @@ MEANINGS: Final[dict[str, str]] = {
     "invitation_limit_per_hour": "as above, for all writes of an hour together; 0: no limit",
     "deletion_limit_events": "more deletions of a user's events found at once are held; 0: no limit",
     "deletion_limit_percent": "as above, in percent of the user's events; the larger of the two counts",
+    "outbound_origins": "whose saves in Practifi go out: ui, unknown, or what Salesforce calls them; commas between",
 }
 
 settings = typer.Typer(help="The firm's settings: one numbered document, every change recorded.", no_args_is_help=True)
@@ -77,6 +78,8 @@ def _values(document: Settings) -> dict[str, object]:
 def _word(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return "-" if value is None else str(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from concord.topics import create_topics
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
 from simulators.launch import SimulatorOptions, Simulators, report_lines, running_simulators
+from simulators.salesforce.objects.practifi import ORIGIN
 from simulators.seed import Seed
 
 STATE_DIR: Final = Path(".concord")
@@ -83,6 +85,8 @@ def role_variables(broker: str, simulators: Simulators, state_dir: Path) -> dict
     """The configuration that points the roles at this broker and at the simulators over TLS."""
     env = simulators.environment()
     webhook = f"127.0.0.1:{free_port()}"
+    fields = state_dir / "fields.json"
+    fields.write_text(json.dumps({"origin": ORIGIN}), encoding="utf-8")
     authority = urlsplit(env["GRAPH_AUTHORITY"])
     return {
         "CONCORD_BROKER": broker,
@@ -96,6 +100,7 @@ def role_variables(broker: str, simulators: Simulators, state_dir: Path) -> dict
         "CONCORD_SALESFORCE_URL": env["SF_TLS_URL"],
         "CONCORD_SALESFORCE_CLIENT_ID": env["SF_CLIENT_ID"],
         "CONCORD_SALESFORCE_CLIENT_SECRET": env["SF_CLIENT_SECRET"],
+        "CONCORD_SALESFORCE_FIELDS": str(fields),
         "CONCORD_CA_FILE": env["CONCORD_CA_FILE"],
         "CONCORD_WEBHOOK_URL": f"http://{webhook}",
         "CONCORD_WEBHOOK_LISTEN": webhook,

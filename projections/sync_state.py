@@ -15,7 +15,7 @@ from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKnown, Seen
-from schemas.state import PairState, SideState
+from schemas.state import IMPORTED, UNTOLD, PairState, SideState
 
 # Refused writes remembered per side: a content write and its marks, each in a few variants.
 REFUSALS_MAX: Final = 8
@@ -150,13 +150,16 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
     if own_key(item) != state.pair_key:
         return _astray(state, seen, item)
     if own_key(held.item) == state.pair_key:  # the same item under a new id
-        moved_to = replace(held, item=item, is_echo=False, copies=(), edited_at=item.modified_at)
+        moved_to = replace(held, item=item, is_echo=False, copies=(), edited_at=item.modified_at, origin=item.origin)
         return with_side(state, seen.side, moved_to), ()
     # The rightful owner of this key came after a copy that carried its mark: the copy moves out, and what was agreed
     # about it with it.
     cause = MOVED_OUT if held.edited_at is not None else MOVED_OUT_UNSAVED
-    moved = Seen(seen.side, held.item.id, held.item.mailbox, held.item, seen.origin, cause)
-    rightful = SideState(item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at)
+    left = replace(held.item, origin=held.origin)
+    moved = Seen(seen.side, left.id, left.mailbox, left, held.origin, cause)
+    rightful = SideState(
+        item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at, origin=item.origin
+    )
     state = with_side(state, seen.side, rightful)
     there = other(seen.side)
     return _astray(with_side(state, there, replace(side_of(state, there), base=None)), moved, held.item)
@@ -171,7 +174,7 @@ def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> 
     held = side_of(state, seen.side)
     if not held.is_deleted:
         edited_at = None if seen.cause == MOVED_OUT_UNSAVED else item.modified_at
-        held = replace(held, item=item, is_echo=False, edited_at=edited_at)
+        held = replace(held, item=item, is_echo=False, edited_at=edited_at, origin=item.origin)
         return with_side(state, seen.side, held), ()
     if own_key(item) != state.pair_key and not was_gone:
         return _astray(state, seen, item)  # a copy that carries the mark of a deleted item
@@ -182,7 +185,9 @@ def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> 
     there = side_of(state, other(seen.side))
     if there.is_deleted:
         there = SideState(generation=there.generation + 1, gone=there.gone)
-    back = SideState(item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at)
+    back = SideState(
+        item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at, origin=item.origin
+    )
     if there.pending is not None:  # what it carries was agreed on before: its outcome must not count as agreement now
         there = replace(there, pending=replace(there.pending, source=None))
     state = with_side(with_side(state, seen.side, back), other(seen.side), replace(there, base=None))
@@ -215,13 +220,26 @@ def _updated(held: SideState, item: Item) -> SideState:
     assert held.item is not None
     if item.modified_at < held.item.modified_at:
         return held  # read before what is held, arrived after it
-    held = held if _is_known(held, item) else _saved(held, item)
+    held = _told(held, item) if _is_known(held, item) else _saved(held, item)
     return replace(held, item=item, is_echo=False)
 
 
 def _saved(held: SideState, item: Item) -> SideState:
     """Somebody saved the item: whatever held back the save before says nothing about this one."""
-    return replace(held, edited_at=item.modified_at, held_back="")
+    return replace(held, edited_at=item.modified_at, held_back="", origin=item.origin)
+
+
+def _met(held: SideState, item: Item) -> SideState:
+    """A sink met somebody's save, which a source may have told already."""
+    is_told = held.item is not None and held.item.content == item.content
+    return _saved(held, replace(item, origin=held.origin if is_told else UNTOLD))
+
+
+def _told(held: SideState, item: Item) -> SideState:
+    """A source reads a save that a sink met before it, and knows how it came about."""
+    if held.origin != UNTOLD or held.edited_at != item.modified_at:
+        return held
+    return replace(held, origin=item.origin, held_back="" if held.held_back == IMPORTED else held.held_back)
 
 
 def _is_known(held: SideState, item: Item) -> bool:
@@ -268,7 +286,8 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
             state = _applied(with_side(state, outcome.side, held), command, outcome)
         case Result.STALE if was_create and outcome.item is not None:
             state = _applied(with_side(state, outcome.side, held), _as_made(command, outcome.item), outcome)
-            state = with_side(state, outcome.side, _saved(side_of(state, outcome.side), outcome.item))
+            made = replace(side_of(state, outcome.side), origin=UNTOLD)
+            state = with_side(state, outcome.side, _met(made, outcome.item))
         case Result.STALE:
             held = held if outcome.item is None else _answered(held, outcome.item, command, is_echo=False)
             state = with_side(state, outcome.side, held)
@@ -329,7 +348,8 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
         is_gone = outcome.item.id in held.gone  # deleted by somebody, and found so before we could say that we made it
         item = None if is_gone else outcome.item
         held = replace(held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None, held_back="")
-        held = _saved(held, outcome.item) if _was_edited(command.content, outcome.item.content) else held
+        if _was_edited(command.content, outcome.item.content):
+            held = _met(replace(held, origin=UNTOLD), outcome.item)
     else:
         held = _answered(held, outcome.item, command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)
@@ -376,7 +396,7 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
     if not is_later:
         return held
     if not is_echo or _was_edited(command.content, item.content):
-        held = _saved(held, item)
+        held = _met(held, item)
     return replace(held, item=item, is_echo=is_echo)
 
 

@@ -35,7 +35,8 @@ class Item:
 
     `mailbox` is the Graph user id ("" for Salesforce). `version` is the etag or SystemModstamp. `sync_key` is the
     pair key that our own mark on the item carries ("" when unmarked). `organizer_mailbox` is the mailbox of the
-    tenant that the organizer's address belongs to ("" when outside), filled in by intake.
+    tenant that the organizer's address belongs to ("" when outside), filled in by intake, as is `origin`: how its last
+    save came about, where the source knows ("" = unknown).
     """
 
     side: Side
@@ -53,6 +54,7 @@ class Item:
     is_organizer: bool = True
     is_draft: bool = False
     organizer_mailbox: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)

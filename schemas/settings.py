@@ -29,6 +29,11 @@ class Direction(StrEnum):
         return self is not Direction.MICROSOFT_TO_PRACTIFI
 
 
+# Words of `outbound_origins` beside literal origins (`streams.origins` says what each lets through).
+ORIGIN_UI: Final = "ui"
+ORIGIN_UNKNOWN: Final = "unknown"
+
+
 class ConflictScope(StrEnum):
     """What Microsoft wins when both sides changed: the field groups that both changed, or the whole event."""
 
@@ -77,6 +82,7 @@ class Settings:
     conflict_scope: ConflictScope = ConflictScope.FIELD
     show_as_list: ShowAsList = ShowAsList.EXTENDED
     licences: int = 0
+    outbound_origins: tuple[str, ...] = (ORIGIN_UI,)
     users: tuple[UserSetting, ...] = ()
     invitation_limit_per_write: int = 20
     invitation_limit_per_hour: int = 200
@@ -136,6 +142,17 @@ def _read_choice(kind: type[StrEnum]) -> Any:
     return read
 
 
+def _read_origins(text: str) -> tuple[str, ...]:
+    """A list apart by commas, each once, in its order."""
+    parts = [part.strip() for part in text.split(",")]
+    found = dict.fromkeys(part.lower() if part.lower() in (ORIGIN_UI, ORIGIN_UNKNOWN) else part for part in parts)
+    if not all(found) or any(" " in part or not part.isascii() or not part.isprintable() for part in found):
+        raise ValueError(
+            f"use {ORIGIN_UI}, {ORIGIN_UNKNOWN} or origins as Salesforce gives them, with commas between and no spaces"
+        )
+    return tuple(found)
+
+
 READERS: Final[dict[str, Any]] = {
     "direction": _read_choice(Direction),
     "sync_internal_events": _read_bool,
@@ -155,6 +172,7 @@ READERS: Final[dict[str, Any]] = {
     "invitation_limit_per_hour": _read_between(0, 1_000_000),
     "deletion_limit_events": _read_between(0, 1_000_000),
     "deletion_limit_percent": _read_between(0, 100),
+    "outbound_origins": _read_origins,
 }
 
 

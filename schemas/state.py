@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item
 from schemas.commands import Command, Hold
+
+# `SideState.origin` of a save that a sink met: no source has read it yet, so nobody said how it came about.
+UNTOLD: Final = "?"
+# `SideState.held_back` of a save whose origin may not go out.
+IMPORTED: Final = "imported"
 
 
 class Status(StrEnum):
@@ -33,9 +39,9 @@ class SideState:
     `copies` are the same meeting in other mailboxes (Graph only). While a create is under way they hold every item seen
     on this side: which of them is ours, its outcome says. `gone` is when each removed id was found removed: a reading
     of it that began before then is older than the removal, whenever it arrives. `edited_at` is when somebody other than
-    us last saved the item, by its own stamp (None: nobody since we made it), and `held_back` why that save may not be
-    carried out of Practifi ("" when it may): loosening a setting later sends nothing, the next save does. `in_burst`:
-    the item was deleted along with so many others that an operator is to look first.
+    us last saved the item, by its own stamp (None: nobody since we made it), `origin` how that save came about, and
+    `held_back` why it may not be carried out of Practifi ("" when it may): loosening a setting later sends nothing, the
+    next save does. `in_burst`: the item was deleted along with so many others that an operator is to look first.
     """
 
     item: Item | None = None
@@ -52,6 +58,7 @@ class SideState:
     edited_at: datetime | None = None
     held_back: str = ""
     in_burst: bool = False
+    origin: str = ""
 
 
 @dataclass(frozen=True)

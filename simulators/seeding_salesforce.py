@@ -33,7 +33,7 @@ AGE_DAYS: Final = 7
 
 def build_salesforce(seed: Seed, clock: SimulatorClock, rng_seed: int = 2) -> SalesforceSimulator:
     """An org that holds the seed and returns to it on reset. Raises SalesforceError for a seed that breaks a rule."""
-    org = Org(name=seed.firm)
+    org = Org(name=seed.firm, keeps_origin=True)
     access = Access(
         apps=(ConnectedApp(CLIENT_ID, CLIENT_SECRET, "Concord", execution_user=org.integration_username),),
         static_tokens={STATIC_TOKEN: org.integration_username},

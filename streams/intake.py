@@ -42,7 +42,7 @@ def entry_of_change(change: Change, known: str | None, directory: Directory, sou
     key = filed_under(change, known)
     if key == REMOVED:
         return None
-    item = None if change.item is None else identified(change.item, directory)
+    item = None if change.item is None else replace(identified(change.item, directory), origin=change.origin)
     seen = Seen(change.side, change.id, change.mailbox, item, change.origin, change.cause, change.in_burst)
     if known == REMOVED and change.cause == WRITE:
         seen = replace(seen, item=None, cause="removed before its write was told")

@@ -12,7 +12,9 @@ from schemas.calendar import CalendarEvent, TimeSpan
 from schemas.changes import Item
 from schemas.groups import OWNER, PEOPLE
 from schemas.settings import Settings, UserSetting
+from schemas.state import IMPORTED, SideState
 from streams.mapping import DURATION_MAX, carries_people, is_private, is_truncated, participants
+from streams.origins import may_go_out
 
 
 def user_of(graph: Item | None, salesforce: Item | None, settings: Settings) -> UserSetting | None:
@@ -56,14 +58,17 @@ def _participation_gate(content: CalendarEvent, settings: Settings) -> str | Non
 
 
 def outbound_gate(
-    item: Item, graph: Item | None, agreed: CalendarEvent | None, groups: tuple[str, ...],
-    edited_at: datetime | None, settings: Settings, now: datetime,
+    here: SideState, graph: Item | None, agreed: CalendarEvent | None, groups: tuple[str, ...], settings: Settings,
+    now: datetime,
 ) -> str | None:  # fmt: skip
     """Why these edited groups of a Practifi event may not be written to Microsoft 365, or None.
 
-    `graph` is the event there (None: to be created), `agreed` what Practifi held when both last agreed, `edited_at`
-    when somebody last saved it in Practifi: what was saved before outbound began goes out when it is next saved.
+    `here` is the Practifi side with its item, `graph` the event there (None: to be created), `agreed` what Practifi
+    held when both last agreed. What was last saved before outbound began, or by an import, goes out when it is next
+    saved by hand.
     """
+    item, edited_at = here.item, here.edited_at
+    assert item is not None, "the Practifi side holds an item"
     user = user_of(graph, item, settings)
     if user is None or not user.is_enabled:
         return "user_disabled"
@@ -71,6 +76,8 @@ def outbound_gate(
         return "direction"
     if edited_at is None or user.outbound_since is None or edited_at < user.outbound_since:
         return "not_edited_since"
+    if not may_go_out(here.origin, settings):
+        return IMPORTED
     blocked = _edit_gate(item, graph, agreed, groups)
     if blocked is not None:
         return blocked

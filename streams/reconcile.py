@@ -222,7 +222,7 @@ def _hold_back(
     blocked: str | None = here.held_back
     if not is_judged:
         base = here.base if state.graph.item is not None else None
-        blocked = outbound_gate(here.item, state.graph.item, base, groups, here.edited_at, settings, now)
+        blocked = outbound_gate(here, state.graph.item, base, groups, settings, now)
     return replace(state, salesforce=replace(here, held_back=blocked or "")), blocked
 
 

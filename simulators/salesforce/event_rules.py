@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from simulators.salesforce.draft import Draft
 from simulators.salesforce.errors import SalesforceError, integrity, not_writable
 from simulators.salesforce.event_times import TIME_COLUMNS, TimeRules, occupied, settle_times
+from simulators.salesforce.objects.practifi import ORIGIN
 from simulators.salesforce.store import PARENT, RELATION
 
 if TYPE_CHECKING:
@@ -36,6 +37,15 @@ _SERIES: Final = {"IsRecurrence": "RecurrenceActivityId", "Recurrence2PatternTex
 """What asks for a series, and the read-only column with which a seed makes a single occurrence of one."""
 
 
+def _keep_origin(records: Records, draft: Draft) -> None:
+    """The org's own trigger: it notes how an event is saved, and leaves out what the integration does by itself."""
+    actor = draft.tx.actor
+    users = records.store.live("User", actor.user_id) or {}
+    is_integration = actor.origin == "api" and users.get("Username") == records.org.integration_username
+    if draft.sobject.field(ORIGIN) is not None and actor.origin != "system" and not is_integration:
+        draft.after[ORIGIN] = actor.origin
+
+
 class EventRules:
     """Event."""
 
@@ -51,6 +61,7 @@ class EventRules:
         self._check_private(records, draft)
         self._check_reminder(draft)
         draft.after["AccountId"] = _account_of(records, draft.after)
+        _keep_origin(records, draft)
         if not draft.is_create and any(draft.changes(name) for name in ("StartDateTime", "EndDateTime")):
             check_resources_free(records, draft.after)
 

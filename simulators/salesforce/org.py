@@ -9,7 +9,7 @@ from typing import Final
 from simulators.salesforce.ids import to18
 from simulators.salesforce.objects.event import EVENT, event_relation, junction_lists, relation_views
 from simulators.salesforce.objects.people import ACCOUNT, CALENDAR, CONTACT, LEAD, ORGANIZATION, PROFILE, USER
-from simulators.salesforce.objects.practifi import contact_fields, event_fields, integration_log, sync_key
+from simulators.salesforce.objects.practifi import contact_fields, event_fields, integration_log, origin, sync_key
 from simulators.salesforce.objects.system import NAME_FIELDS
 from simulators.salesforce.schema import NAME_OBJECT, Field, Schema, SObject
 
@@ -66,6 +66,8 @@ class Org:
     release: str = "66.0"
     """The server's own version: newest one served, and the one in the change origin of UI saves."""
     is_sandbox: bool = False
+    keeps_origin: bool = False
+    """Whether a trigger of the org keeps in a field of Event how somebody last saved it."""
 
     def without_custom_fields(self) -> Org:
         """The same org before the package and the sync key were installed."""
@@ -77,7 +79,7 @@ class Org:
         if self.custom_fields is not None:
             return self.custom_fields
         return {
-            "Event": (*event_fields(self.namespace), sync_key()),
+            "Event": (*event_fields(self.namespace), *((origin(),) if self.keeps_origin else ()), sync_key()),
             "Contact": contact_fields(self.namespace),
         }
 

@@ -16,7 +16,7 @@ HELD_BACK: Final = {
     "graph": {"direction", "user_disabled", "out_of_range", "private_off", "too_long", "draft", "attendee_copy"},
     "salesforce": {
         "direction", "user_disabled", "not_edited_since", "owner_changed", "attendees_only", "truncated", "past",
-        "out_of_range", "private_off", "internal_off", "not_organizer",
+        "out_of_range", "private_off", "internal_off", "not_organizer", "imported",
     },
 }  # fmt: skip
 
@@ -151,6 +151,9 @@ def _is_reason_true(
             return any(not one.sync_internal_events for one in history)
         case "unmatched_off":
             return any(not one.sync_unmatched_events for one in history)
+        case "imported":
+            is_known = bool(ending.world.services.names.origin)
+            return record is not None and not (is_known and record["Concord_Origin__c"] == "ui")
         case "attendee_copy":
             return event is not None and not event["isOrganizer"]
         case "past":

@@ -266,7 +266,19 @@ def i7_no_surprise_mail(ending: Ending) -> Problems:
         unforeseen = mails - predicted.get(command_id, Counter())
         if unforeseen:
             problems.append(f"{command_id or 'no command'} sent {_text(unforeseen)} that no decision foresaw")
-    return problems
+    return [*problems, *_imports(ending)]
+
+
+def _imports(ending: Ending) -> Iterator[str]:
+    """What only software saved in Practifi was sent to Microsoft 365."""
+    if not ending.world.services.names.origin or any(
+        one.outbound_origins != ("ui",) for one in ending.world.settings_history
+    ):
+        return
+    for write in ending.world.services.graph.writes:
+        record_id = write.command_id.rpartition("#")[0].removeprefix("s:")
+        if write.created and write.command_id.startswith("s:") and record_id not in ending.world.diary.by_hand:
+            yield f"{write.command_id} sent an import to Microsoft 365"
 
 
 def i8_pure_function_of_the_journal(ending: Ending) -> Problems:

@@ -45,6 +45,10 @@ class Diary:
     made: dict[tuple[str, str], int] = field(default_factory=dict)
     conflicts: list[Conflict] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
+    origin: str = "ui"
+    """How records are saved in Practifi now: by hand (ui), or by other software."""
+    by_hand: set[str] = field(default_factory=set)
+    """Records that somebody saved by hand."""
     unsettled: Callable[[], set[str]] = set
     """Items that Concord made whose sink has not noted the outcome down. A sink that crashes then asks again, and where
     a person deleted the item meanwhile neither service can tell that it was made before: nobody here is that quick."""
@@ -59,6 +63,8 @@ class Diary:
         """These groups of an item were edited by a person."""
         for group in groups:
             self.touched[side, native, group] = self.number
+        if side == "salesforce" and self.origin == "ui":
+            self.by_hand.add(native)
 
 
 @dataclass
@@ -242,7 +248,8 @@ class Outlook:
 FIELDS: Final = (
     "Id, Subject, Description, Location, StartDateTime, EndDateTime, IsAllDayEvent, IsPrivate, OwnerId, IsReminderSet, "
     "ReminderDateTime, practifi__Show_Time_As__c, practifi__Send_Invitations_to_Attendees__c, "
-    "practifi__External_ID__c, practifi__Microsoft_365_Sync_Status__c, Concord_Sync_Key__c, SystemModstamp"
+    "practifi__External_ID__c, practifi__Microsoft_365_Sync_Status__c, Concord_Sync_Key__c, Concord_Origin__c, "
+    "SystemModstamp"
 )
 SHOW_TIME_AS: Final = ("Busy", "Free", "Tentative", "Out of Office", "Working Elsewhere")
 

@@ -176,6 +176,7 @@ SETTINGS: Final = {
     "delete_from_microsoft": ("on", "off"),
     "delete_from_practifi": ("on", "off"),
     "conflict_scope": ("field", "record"),
+    "outbound_origins": ("ui", "ui", "ui,unknown", "ui,api"),
     "direction": ("two_way", "two_way", "microsoft_to_practifi", "practifi_to_microsoft"),
 }
 
@@ -202,6 +203,18 @@ def _correct(world: World) -> str:
     return text
 
 
+def _by_software(act: Callable[[World], str]) -> Callable[[World], str]:
+    """An act in Practifi that is no person's: an import, or another program."""
+
+    def by_software(world: World) -> str:
+        world.diary.origin = world.rng.choice(("api", "bulk"))
+        text = act(world)
+        how, world.diary.origin = world.diary.origin, "ui"
+        return f"{text}, by way of {how}" if text else ""
+
+    return by_software
+
+
 def _told(act: Callable[[World], str]) -> Callable[[World], str]:
     """An act in Outlook, of which notifications tell."""
 
@@ -221,6 +234,8 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "edited in Outlook": (9, _told(lambda world: world.outlook.edit())),
     "edited in Practifi": (9, lambda world: world.practifi.edit()),
     "corrected in Practifi": (3, _correct),
+    "imported into Practifi": (1.5, _by_software(lambda world: world.practifi.create())),
+    "edited by software": (1.5, _by_software(lambda world: world.practifi.edit())),
     "edited on both sides": (5, _told(lambda world: clash(world.outlook, world.practifi, world.rng))),
     "deleted in Outlook": (2.5, _told(lambda world: world.outlook.delete())),
     "deleted in Practifi": (2.5, lambda world: world.practifi.delete()),

@@ -45,7 +45,9 @@ from simulators.salesforce.service import SalesforceSimulator
 CONCORD: Final = App("aaaaaaaa-1111-4222-8333-444455556666", "Concord")
 OUTLOOK: Final = App("bbbbbbbb-1111-4222-8333-444455556666", "Outlook")
 GRAPH_TOKENS: Final = {"concord": CONCORD.client_id, "outlook": OUTLOOK.client_id}
-NAMES: Final = FieldNames()
+# Most firms have a field that says how a record was saved; without one every origin is unknown.
+WITH_ORIGIN: Final = FieldNames(origin="Concord_Origin__c")
+WITHOUT_ORIGIN: Final = FieldNames()
 
 # A transport rule of the tenant refuses events with this word in the subject, so that some writes can never succeed.
 REFUSED: Final = Reply(400, {}, b'{"error":{"code":"ErrorInvalidRequest","message":"Refused by a rule."}}')
@@ -68,13 +70,18 @@ class Services:
         self.graph_simulator = GraphSimulator(tenant, clock, random.Random(rng.random()), GRAPH_TOKENS, graph)
         salesforce = SalesforceBehaviour().rough() if rough else SalesforceBehaviour().calm()
         self.salesforce_simulator = SalesforceSimulator(
-            Org(), clock, random.Random(rng.random()), access=Access(static_tokens={"browser": people[0].address}),
+            Org(keeps_origin=True), clock, random.Random(rng.random()),
+            access=Access(static_tokens={"browser": people[0].address}),
             behaviour=replace(salesforce, archive_every_s=0),
         )  # fmt: skip
         self.people = [replace(one, salesforce_id=self._seed_user(one)) for one in people]
         self.clients = [replace(one, contact_id=self._seed_client(one)) for one in clients]
         self.salesforce_simulator.seal()
         self.settings: Settings = draw_settings(rng, self.people)
+        self.names = WITHOUT_ORIGIN if rng.random() < 0.2 else WITH_ORIGIN
+        if not self.names.origin and rng.random() < 0.7:
+            self.settings = replace(self.settings, outbound_origins=("ui", "unknown"))
+        self.saves_as: Callable[[], str] = lambda: "ui"
         self.graph = Transport(
             "graph", self.graph_simulator, to_graph, lambda: "concord", steps_of_graph, created_in_graph, rng, faults,
             tick, note, self._mails, refused_by_rule,
@@ -83,7 +90,7 @@ class Services:
             "salesforce", self.salesforce_simulator, to_salesforce, self.salesforce_simulator.issue_token,
             steps_of_salesforce, created_in_salesforce, rng, faults, tick, note,
         )  # fmt: skip
-        self.salesforce_apply = partial(salesforce_sink.apply_command, names=NAMES)
+        self.salesforce_apply = partial(salesforce_sink.apply_command, names=self.names)
 
     def calm_down(self) -> None:
         """From here on the services do nothing at random: no replayed rows, no lagging coverage, no second bumps."""
@@ -124,10 +131,10 @@ class Services:
     def as_practifi(
         self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None, may_refuse: bool = False
     ) -> Any:
-        """A request of a person's browser, which Salesforce marks as its own user interface."""
+        """A request of a person's browser, which Salesforce marks as its own user interface, or of other software."""
         self._tick()
         target = path if path.startswith("/services") else SALESFORCE_PREFIX + path
-        headers = {"x-sim-origin": "ui"}
+        headers = {"x-sim-origin": self.saves_as()}
         request = _json_request(method, target, query or {}, body, headers, "browser", SALESFORCE_BASE)
         return _answer(self.salesforce_simulator, request, may_refuse)
 
@@ -143,7 +150,7 @@ class Services:
             return send
 
         yield from run(graph_directory.read_directory(), send_to(self.graph))
-        yield from run(salesforce_directory.read_directory(NAMES), send_to(self.salesforce))
+        yield from run(salesforce_directory.read_directory(self.names), send_to(self.salesforce))
 
 
 def refused_by_rule(call: Call) -> Reply | None:

@@ -20,6 +20,7 @@ from concord.roles.sinks import Sink, options
 from connectors.graph import sink as graph_sink
 from connectors.graph.source import Unreadable
 from connectors.salesforce import source as salesforce_source
+from connectors.salesforce.fields import FieldNames
 from projections.directory import Directory
 from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
@@ -41,7 +42,6 @@ from schemas.topics import (
 )
 from simulation.guarded import ORIGIN, Agent, Step
 from simulation.log import Log
-from simulation.services import NAMES
 from simulation.transport import Transport
 from streams.stage import under_way
 
@@ -183,6 +183,7 @@ class SalesforceSource:
     transport: Transport
     followed: Followed
     now: Callable[[], datetime]
+    names: FieldNames
 
     async def __call__(self, record: Any, lane: Any) -> None:
         """One wakeup."""
@@ -192,7 +193,9 @@ class SalesforceSource:
         cursor = decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(name)
         position, needs_full_read = "", False
         while True:
-            poll = salesforce_source.poll_page(cursor, NAMES, now=self.now(), overlap_s=OVERLAP_S, position=position)
+            poll = salesforce_source.poll_page(
+                cursor, self.names, now=self.now(), overlap_s=OVERLAP_S, position=position
+            )
             page = await self.transport.run(poll)
             assert not page.unreadable, page.unreadable
             self._publish(lane, page.changes)

@@ -86,6 +86,7 @@ class World:
         around = Surroundings(self.log, self.rng, self.clock.now, mutant.rules, self._at_point, self._taken, self.note)
         self.processes = self._build(around)
         self.diary = Diary(unsettled=self.unsettled)
+        self.services.saves_as = lambda: self.diary.origin
         texts = Texts(self.rng, self.diary)
         people, clients = self.services.people, self.services.clients
         self.outlook = Outlook(self.services.as_outlook, self.rng, texts, self.diary, people, clients, self.clock.now)
@@ -98,7 +99,7 @@ class World:
         graph_sink = stages.sink(graph, graph_apply, self.clock.now)
         salesforce_sink = stages.sink(salesforce, self.services.salesforce_apply, self.clock.now)
         graph_source = GraphSource(self.log, graph, self.followed, self.clock.now)
-        salesforce_source = SalesforceSource(self.log, salesforce, self.followed, self.clock.now)
+        salesforce_source = SalesforceSource(self.log, salesforce, self.followed, self.clock.now, self.services.names)
         one = stages.agent
         groups = (
             ("graph source", (one("graph source", GRAPH_WAKEUPS, graph_source),)),

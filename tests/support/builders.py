@@ -77,6 +77,7 @@ def salesforce_item(content: CalendarEvent | None = None, **members: Any) -> Ite
         "modified_at": NOW,
         "created_at": NOW,
         "content": replace(content, owner_id=content.owner_id or ANN.salesforce_id),
+        "origin": "ui",
     }
     return Item(side=Side.SALESFORCE, **(usual | members))
 

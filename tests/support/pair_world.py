@@ -50,7 +50,8 @@ def the_directory() -> Directory:
 
 @dataclass
 class World:
-    """Everything there is. `steps` is what each journal entry led to, `entries` the journal itself."""
+    """Everything there is. `steps` is what each journal entry led to, `entries` the journal itself, `origin` how people
+    save in Practifi."""
 
     settings: Settings = field(default_factory=firm_settings)
     tick: timedelta = timedelta(seconds=1)
@@ -61,6 +62,7 @@ class World:
     steps: list[Step | None] = field(default_factory=list)
     executed: list[Command] = field(default_factory=list)
     refuses: Callable[[Command], bool] = lambda _: False
+    origin: str = "ui"
     _unread: dict[Side, dict[str, None]] = field(default_factory=lambda: {side: {} for side in Side})
     _told: dict[str, deque[Any]] = field(
         default_factory=lambda: {name: deque() for name in ("graph", "salesforce", "sync")}
@@ -88,6 +90,7 @@ class World:
             content = replace(content, organizer=content.organizer or ORGANIZER, owner_id="")
             members = {"mailbox": ANN.mailbox, "i_cal_uid": f"uid-{item_id}"} | members
         else:
+            members = {"origin": self.origin} | members
             content = replace(content, owner_id=content.owner_id or ANN.salesforce_id, organizer=None)
         stamp = self._stamp(side)
         item = Item(side, item_id, self._version(), stamp, stamp, content, **members)
@@ -100,7 +103,7 @@ class World:
         item = self.items[side].get(item_id)
         if item is not None:
             self._edits += 1
-            self._save(item, replace(item.content, **members))
+            self._save(item, replace(item.content, **members), **self._origin_of(side))
 
     def delete(self, side: Side, item_id: str) -> None:
         """Somebody deletes an event."""
@@ -113,7 +116,7 @@ class World:
         item = self._past.get((side, item_id))
         if item is not None and item_id not in self.items[side]:
             self._edits += 1
-            self._save(item, item.content)
+            self._save(item, item.content, **self._origin_of(side))
 
     def copy(self, side: Side, item_id: str) -> None:
         """Somebody copies an event, mark and all; Salesforce lets no second record have the mark."""
@@ -140,7 +143,8 @@ class World:
             item = self.items[side].get(item_id)
             mailbox = ANN.mailbox if side is Side.GRAPH else ""
             is_marked = in_burst and item is None
-            change = Change(side, item_id, self.now, item, mailbox, cause="delta", in_burst=is_marked)
+            origin = item.origin if item is not None else ""
+            change = Change(side, item_id, self.now, item, mailbox, origin, "delta", in_burst=is_marked)
             self._told[side].append(change)
         self._unread[side] = {}
 
@@ -239,6 +243,9 @@ class World:
         return [group for group in groups if value(view, group) != value(held, group)]
 
     # ---- inside ----
+
+    def _origin_of(self, side: Side) -> dict[str, str]:
+        return {"origin": self.origin} if side is Side.SALESFORCE else {}
 
     def _stamp(self, side: Side) -> datetime:
         self.now += self.tick

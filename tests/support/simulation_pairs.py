@@ -90,7 +90,7 @@ class Journal:
     def record(self, item_id: str, held: CalendarEvent, at: float, **members: Any) -> Item:
         """A Salesforce item."""
         moment = START + timedelta(seconds=at)
-        return Item(Side.SALESFORCE, item_id, moment.isoformat(), moment, START, held, **members)
+        return Item(Side.SALESFORCE, item_id, moment.isoformat(), moment, START, held, **{"origin": "ui", **members})
 
     def answer(self, command: Command, item_id: str = "", at: float = 0.0, **members: Any) -> Step:
         """The sink applied a command; `result`, `code` and `held` say otherwise."""

@@ -7,6 +7,7 @@ from typing import Final
 from simulators.salesforce.objects.system import audit, record_id
 from simulators.salesforce.schema import Field, SObject, checkbox, column, lookup, picklist
 
+ORIGIN: Final = "Concord_Origin__c"
 SYNC_STATUSES: Final = ("Not Synced", "Pending", "Synced", "Error")
 SHOW_TIME_AS: Final = ("Free", "Tentative", "Busy", "Out of Office", "Working Elsewhere")
 
@@ -24,6 +25,11 @@ def sync_key() -> Field:
         case_sensitive=True,
         custom=True,
     )
+
+
+def origin() -> Field:
+    """The field in which a trigger of the org keeps how an event was last saved by somebody: ui, api or bulk."""
+    return column(ORIGIN, "string", "Concord Origin", "NCU", length=80, custom=True)
 
 
 def event_fields(namespace: str) -> tuple[Field, ...]:

@@ -42,7 +42,7 @@ def test_first_reading_is_held(entry: JournalEntry) -> None:
     """The item as read; nothing agreed, nothing under way, somebody's save known."""
     state = after(EMPTY, entry)
     item = entry.what.item  # type: ignore[union-attr]
-    assert side_of(state, item.side) == SideState(item=item, edited_at=NOW)
+    assert side_of(state, item.side) == SideState(item=item, edited_at=NOW, origin=item.origin)
     assert side_of(state, other(item.side)) == SideState()
     assert (state.offset, state.lanes) == (0, {entry.source.lane: 0})
 

@@ -78,11 +78,15 @@ def test_every_setting_but_the_stamp_and_the_users_can_be_changed() -> None:
         ("conflict_scope", "record", ConflictScope.RECORD),
         ("show_as_list", "standard", ShowAsList.STANDARD),
         ("licences", "25", 25),
+        ("outbound_origins", "UI, unknown,AURA,ui", ("ui", "unknown", "AURA")),
     ],
 )
 def test_value_is_read_from_its_text(name: str, text: str, value: object) -> None:
     """What an administrator types becomes the value."""
     assert getattr(changed(Settings(), **{name: text}), name) == value
+
+
+ORIGINS = "use ui, unknown or origins as Salesforce gives them, with commas between and no spaces"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +104,9 @@ def test_value_is_read_from_its_text(name: str, text: str, value: object) -> Non
         ("outbound_months", "1.5", "use a whole number from 0 to 120"),
         ("conflict_scope", "", "use one of: field, record"),
         ("show_as_list", "long", "use one of: extended, standard"),
+        ("outbound_origins", "", ORIGINS),
+        ("outbound_origins", "ui,,api", ORIGINS),
+        ("outbound_origins", "ui api", ORIGINS),
     ],
 )
 def test_bad_value_says_what_to_use(name: str, text: str, advice: str) -> None:

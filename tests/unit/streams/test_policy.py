@@ -27,6 +27,7 @@ from schemas.calendar import Attendee, CalendarEvent, Sensitivity, TimeSpan
 from schemas.changes import Item
 from schemas.groups import BODY, CONTENT, OWNER, PEOPLE, SUBJECT
 from schemas.settings import Direction
+from schemas.state import SideState
 from streams.policy import deletion_gate, inbound_gate, inbound_range, outbound_gate, user_of
 from streams.reasons import REASONS
 
@@ -276,19 +277,19 @@ def test_fourteen_days_are_what_salesforce_takes(days: int, expected: str | None
 def outbound(content: CalendarEvent | None = None, **call: Any) -> str | None:
     """The outbound gate for an event of Ann's with this content; a new one unless told otherwise."""
     content = content or meeting()
+    side = {name: call.pop(name) for name in ("edited_at", "origin") if name in call}
     usual: dict[str, Any] = {
-        "item": salesforce_item(content),
+        "here": SideState(call.pop("item", salesforce_item(content)), **({"edited_at": NOW, "origin": "ui"} | side)),
         "graph": None,
         "agreed": None,
         "groups": CONTENT,
-        "edited_at": NOW,
         "settings": firm_settings(),
         "now": NOW,
     }
     return outbound_gate(**(usual | call))
 
 
-BEFORE_GROUPS = {"user_disabled", "direction", "not_edited_since"}
+BEFORE_GROUPS = {"user_disabled", "direction", "not_edited_since", "imported"}
 FLAGGED = {"send_invitations": True}
 CROWD = tuple(replace(STRANGER, address=f"{n}@x.example") for n in range(51))
 OUTBOUND_FACTORS = {
@@ -308,6 +309,8 @@ OUTBOUND_FACTORS = {
         Level("before", "not_edited_since", call={"edited_at": NOW - timedelta(days=1, seconds=1)}),
         Level("never", "not_edited_since", call={"edited_at": None}),
         Level("not begun", "not_edited_since", {"users": (replace(ANN, outbound_since=None),)}),
+        Level("imported", "imported", call={"origin": "com/salesforce/api/bulkapi/66.0"}),
+        Level("unknown", "imported", call={"origin": ""}),
     ),
     "groups": (
         Level("content"),

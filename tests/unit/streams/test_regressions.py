@@ -227,6 +227,8 @@ def test_created_item_that_was_edited_before_the_outcome_keeps_the_edit() -> Non
     journal = Journal()
     step = journal.graph("m:uid-G", "G", content("Made"))
     done = journal.answer(step.commands[0], "S", at=5, result=Result.STALE, held=content("Edited since"))
+    assert all(c.side is Side.SALESFORCE for c in done.commands)  # how the edit was saved, only the source can say
+    done = journal.salesforce("m:uid-G", "S", content("Edited since"), at=5, sync_key="m:uid-G")
     assert [(c.side, c.content.subject) for c in done.commands if c.content] == [(Side.GRAPH, "Edited since")]
 
 
