@@ -12,6 +12,7 @@ from typing import Final
 from schemas.calendar import Attendee, CalendarEvent, Response, TimeSpan
 from schemas.groups import (
     BODY,
+    JOIN_URL,
     LOCATION,
     MARKS,
     OWNER,
@@ -21,11 +22,12 @@ from schemas.groups import (
     REMINDER,
     SHOW_AS,
     SUBJECT,
+    TEAMS,
     TIME,
 )
 
 # What is hidden of a private event. Times and the free/busy value stay: a calendar shows those to everyone.
-PRIVATE_GROUPS: Final = frozenset({SUBJECT, BODY, LOCATION, PEOPLE, OWNER})
+PRIVATE_GROUPS: Final = frozenset({SUBJECT, BODY, LOCATION, PEOPLE, OWNER, JOIN_URL})
 HIDDEN: Final = "(private)"
 
 NAMES: Final[dict[str, str]] = {
@@ -39,6 +41,8 @@ NAMES: Final[dict[str, str]] = {
     PEOPLE: "attendees",
     OWNER: "assigned to",
     RECURRING: "series",
+    TEAMS: "Teams meeting",
+    JOIN_URL: "Teams meeting URL",
     MARKS: "marks",
 }
 NOTHING: Final = "nothing"
@@ -64,6 +68,8 @@ def words(content: CalendarEvent, group: str) -> str:
             return _spaced(content.show_as)
         case "privacy":
             return str(content.sensitivity)
+        case "teams":
+            return "yes" if content.is_teams else "no"
         case _:
             return quoted(getattr(content, group))
 
@@ -76,7 +82,9 @@ def stored(group: str, text: str) -> str:
         return _stored_people(text)
     if group == REMINDER:
         return _reminder(int(text)) if text.isdigit() else NO_REMINDER
-    if group in (SUBJECT, BODY, LOCATION, RECURRING):
+    if group == TEAMS:
+        return "yes" if text == str(True) else "no"
+    if group in (SUBJECT, BODY, LOCATION, RECURRING, JOIN_URL):
         return quoted(text)
     return _spaced(text) or NOTHING
 

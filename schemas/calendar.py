@@ -84,7 +84,8 @@ class CalendarEvent:
 
     `body` is plain text with `\\n` line ends and no white space around it. `reminder_minutes` is None when no
     reminder is set. `owner_id` is a Salesforce user id ("" when unknown). `send_invitations`, `sync_status` and
-    `external_id` exist in Salesforce only. `recurring` says in words which series an entry is a part of.
+    `external_id` exist in Salesforce only. `recurring` says in words which series an entry is a part of. `is_teams`: it
+    is a Teams meeting, which people join at `join_url` ("" until the service has made it).
     """
 
     span: TimeSpan
@@ -101,3 +102,5 @@ class CalendarEvent:
     sync_status: str = ""
     external_id: str = ""
     recurring: str = ""
+    is_teams: bool = False
+    join_url: str = ""

@@ -21,6 +21,8 @@ PEOPLE: Final = "people"
 OWNER: Final = "owner"
 MARKS: Final = "marks"
 RECURRING: Final = "recurring"
+TEAMS: Final = "teams"
+JOIN_URL: Final = "join_url"
 
 MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     TIME: ("span",),
@@ -34,12 +36,16 @@ MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     OWNER: ("owner_id", "organizer"),
     MARKS: ("sync_status", "external_id"),
     RECURRING: ("recurring",),
+    TEAMS: ("is_teams",),
+    JOIN_URL: ("join_url",),
 }
 
-# Carried both ways. The owner and the words about the series travel inbound only; marks are ours.
-CONTENT: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE)
-INBOUND: Final = (*CONTENT, OWNER, RECURRING)
+# Carried both ways. The owner, the words about the series and where to join travel inbound only; marks are ours.
+CONTENT: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE, TEAMS)
+INBOUND: Final = (*CONTENT, OWNER, RECURRING, JOIN_URL)
 ALL: Final = (*INBOUND, MARKS)
+# Nobody edits these in Practifi.
+READ_ONLY: Final = (RECURRING, JOIN_URL)
 
 
 def take(base: CalendarEvent | None, groups: tuple[str, ...], content: CalendarEvent) -> CalendarEvent:

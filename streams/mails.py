@@ -10,11 +10,11 @@ from typing import Final
 
 from schemas.calendar import CalendarEvent
 from schemas.commands import Action, Command, MailKind, PredictedMail
-from schemas.groups import BODY, LOCATION, PEOPLE, SUBJECT, TIME
+from schemas.groups import BODY, LOCATION, PEOPLE, SUBJECT, TEAMS, TIME
 
 # Writing one of these tells every attendee. The others (reminder, show as, sensitivity, our mark) tell nobody; the
 # documentation is silent on them, the simulator's default says the same and can be switched.
-MEETING_GROUPS: Final = frozenset({TIME, SUBJECT, BODY, LOCATION})
+MEETING_GROUPS: Final = frozenset({TIME, SUBJECT, BODY, LOCATION, TEAMS})
 
 
 def predict_mails(command: Command) -> tuple[PredictedMail, ...]:

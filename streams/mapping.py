@@ -14,13 +14,15 @@ from typing import Any, Final
 
 from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item
-from schemas.groups import MARKS, OWNER, PEOPLE, RECURRING, TIME, take
+from schemas.groups import BODY, MARKS, OWNER, PEOPLE, READ_ONLY, TIME, take
+from schemas.join_block import own_text
 from schemas.settings import Settings, ShowAsList
 from schemas.state import Status
 
 SUBJECT_LENGTH_MAX: Final = 255  # characters, both services
 LOCATION_LENGTH_MAX: Final = 255  # characters, Salesforce
 BODY_LENGTH_MAX: Final = 32_000  # characters, Salesforce Description
+URL_LENGTH_MAX: Final = 255  # characters, Practifi; half an address leads nowhere
 ATTENDEES_MAX: Final = 50  # rule 7.11
 DURATION_MAX: Final = timedelta(days=14)  # rule 7.22: Salesforce refuses longer events
 
@@ -91,6 +93,8 @@ def practifi_view(item: Item, settings: Settings) -> CalendarEvent:
         send_invitations=settings.send_invitations,
         external_id=item.id,
         recurring=content.recurring,
+        is_teams=content.is_teams,
+        join_url=content.join_url if len(content.join_url) <= URL_LENGTH_MAX else "",
     )
 
 
@@ -133,6 +137,8 @@ def value(content: CalendarEvent, group: str) -> Any:
             return SENSITIVITIES[content.sensitivity]
         case "reminder":
             return content.reminder_minutes
+        case "teams":
+            return content.is_teams
         case "marks":
             return content.sync_status, content.external_id
         case _:
@@ -141,17 +147,20 @@ def value(content: CalendarEvent, group: str) -> Any:
 
 def edited_value(content: CalendarEvent, group: str) -> Any:
     """Like `value`, for what a Practifi user can edit: who is invited, and whether invitations go out; no answers."""
-    if group == RECURRING:
-        return None  # read-only in Practifi
+    if group in READ_ONLY:
+        return None
     if group == PEOPLE:
         return content.send_invitations, tuple(sorted(a.record_id for a in content.attendees))
     return value(content, group)
 
 
 def is_edited(content: CalendarEvent, base: CalendarEvent, group: str) -> bool:
-    """Whether somebody in Microsoft 365 edited a group since `base`. An answer is no edit: it changes nobody's plan."""
+    """Whether somebody in Microsoft 365 edited a group since `base`. An answer is no edit: it changes nobody's plan.
+    Nor is the block that Teams adds to the body."""
     if group == PEOPLE:
         return _members(content) != _members(base)
+    if group == BODY and content.join_url:
+        return own_text(content.body, content.join_url).split() != own_text(base.body, content.join_url).split()
     return bool(value(content, group) != value(base, group))
 
 
@@ -209,7 +218,9 @@ def graph_content(
     """
     if held is None:
         people = _invitable(source) if carries_people(source) else ()
-        return replace(source, attendees=people, organizer=None, owner_id="", sync_status="", external_id="")
+        return replace(
+            source, attendees=people, organizer=None, owner_id="", sync_status="", external_id="", join_url=""
+        )
     content = take(held, tuple(group for group in groups if group not in (PEOPLE, OWNER)), source)
     if PEOPLE not in groups or not carries_people(source):
         return content

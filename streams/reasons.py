@@ -47,6 +47,7 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("attendees_only", "7.6", "Only the attendee list changed in Practifi: nothing goes out."),
     ("no_invitations", "7.18", "Send Invitations is not ticked, or it is private: its attendees stay in Practifi."),
     ("owner_changed", "10.6", "Assigned To changed in Practifi: a new organizer would mean cancel and re-invite."),
+    ("teams_stays", "6", "Microsoft 365 cannot turn a Teams meeting into a plain one: Teams Meeting stays ticked."),
     ("past", "7.14", "The event has begun: history never goes to Microsoft 365."),
     ("not_organizer", "7.12", "The organizer's copy is not in an enabled mailbox: Microsoft 365 is not written."),
     ("truncated", "7.11", "More than 50 attendees: the shortened list is never written to Microsoft 365."),

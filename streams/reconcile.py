@@ -14,7 +14,8 @@ from projections.sync_state import DROPPED, command_digest, other, side_of, with
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Command, FieldChange, Hold, Verdict
-from schemas.groups import ALL, CONTENT, INBOUND, MARKS, OWNER, PEOPLE, REMINDER, take
+from schemas.groups import ALL, BODY, CONTENT, INBOUND, MARKS, OWNER, PEOPLE, READ_ONLY, REMINDER, TEAMS, take
+from schemas.join_block import own_text
 from schemas.settings import ConflictScope, Settings
 from schemas.state import PairState, SideState, Status
 from streams.holding import CODES, hold_digest, judge
@@ -142,10 +143,13 @@ def compare(
         sf_changed = edited_value(held, group) != edited_value(sf_base, group)
         if group == REMINDER and sf_changed:
             sf_changed = not _has_reminder_fired(sf_base, held, now)
-        # Salesforce resets the answers when an event is moved; they are Microsoft's to say.
-        is_reset = group == PEOPLE and value(held, group) != value(sf_base, group)
+        # Salesforce resets the answers when an event is moved; they are Microsoft's to say, as is what nobody may edit.
+        is_reset = group in (PEOPLE, *READ_ONLY) and value(held, group) != value(sf_base, group)
         if value(view, group) == value(held, group):
             agreed += [group] * (ms_changed or sf_changed or is_reset)
+        elif sf_changed and group == TEAMS and view.is_teams and settings.direction.is_inbound:
+            inbound.append(group)  # it cannot be switched off again
+            lost.append(group)
         elif sf_changed and not settings.direction.is_inbound:
             outbound.append(group)  # Microsoft's edits never flow back, so they win nothing
         elif is_edited(view, ms_base, group):
@@ -249,6 +253,8 @@ def _has_answers(state: PairState, view: CalendarEvent) -> bool:
 def _reason_for(
     difference: Difference, inbound: tuple[str, ...], outbound: tuple[str, ...], blocked: str | None, is_new: bool
 ) -> str:
+    if inbound and difference.lost == (TEAMS,):
+        return "teams_stays"
     if inbound and difference.lost:
         return "conflict"
     if inbound and outbound:
@@ -308,7 +314,7 @@ def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, no
     assert held is not None
     assert source is not None
     is_kept = is_truncated(held.content) or not carries_people(source.content)
-    skipped = (OWNER, PEOPLE) if is_kept else (OWNER,)
+    skipped = {OWNER} | ({PEOPLE} if is_kept else set()) | ({TEAMS} if held.content.is_teams else set())
     carried = tuple(group for group in groups if group not in skipped)
     known = known_to_both(state.graph.base, state.salesforce.base)
     content = graph_content(carried, source.content, held.content, known)
@@ -326,7 +332,9 @@ def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, no
 
 
 def _raw(content: CalendarEvent, group: str) -> object:
-    return content.attendees if group == PEOPLE else value(content, group)
+    if group == PEOPLE:
+        return content.attendees
+    return own_text(content.body, content.join_url) if group == BODY else value(content, group)
 
 
 def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:

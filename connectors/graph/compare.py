@@ -12,7 +12,7 @@ from collections.abc import Iterable, Set
 from connectors.graph.text import clean, clean_body, is_same_text
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item
-from schemas.groups import CONTENT, MARKS, OWNER, RECURRING
+from schemas.groups import CONTENT, JOIN_URL, MARKS, OWNER, RECURRING
 
 
 def holds(item: Item, content: CalendarEvent, groups: Iterable[str], pair_key: str) -> bool:
@@ -20,7 +20,7 @@ def holds(item: Item, content: CalendarEvent, groups: Iterable[str], pair_key: s
     return all(
         item.sync_key == pair_key if group == MARKS else is_same(item.content, content, group)
         for group in groups
-        if group not in (OWNER, RECURRING)
+        if group not in (OWNER, RECURRING, JOIN_URL)
     )
 
 
@@ -46,6 +46,8 @@ def is_same(one: CalendarEvent, other: CalendarEvent, group: str) -> bool:
             return one.sensitivity is other.sensitivity
         case "reminder":
             return one.reminder_minutes == other.reminder_minutes
+        case "teams":
+            return one.is_teams == other.is_teams
         case _:
             assert group == "people", f"no such group: {group}"
             organizers = {c.organizer.address.lower() for c in (one, other) if c.organizer is not None}

@@ -23,7 +23,7 @@ from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.errors import AuthRejected, Gone, Refused, ServiceError, Stale, Unavailable
-from schemas.groups import BODY, CONTENT, MARKS
+from schemas.groups import BODY, CONTENT, MARKS, TEAMS
 
 # How often one command is sent within one try. The edge tries again later, with back-off, for as long as it takes.
 ATTEMPTS: Final = 3
@@ -38,6 +38,12 @@ class _Ending:
     item: Item | None = None
     code: str = ""
     message: str = ""
+
+
+# Told with an outcome whose event did not become the Teams meeting that was asked for.
+NO_TEAMS: Final = (
+    "Microsoft 365 did not make it a Teams meeting: the calendar does not offer it, or a licence is missing"
+)
 
 
 def apply_command(command: Command, *, now: datetime) -> Exchange[Outcome]:
@@ -58,8 +64,14 @@ def apply_command(command: Command, *, now: datetime) -> Exchange[Outcome]:
         item=ending.item,
         code=ending.code,
         message=ending.message,
+        warning=NO_TEAMS if _lacks_teams(command, ending.item) else "",
         requests=requests,
     )
+
+
+def _lacks_teams(command: Command, item: Item | None) -> bool:
+    wanted = command.content is not None and command.content.is_teams and TEAMS in command.fields
+    return wanted and item is not None and not item.content.is_teams
 
 
 def transaction_id(command: Command) -> str:
@@ -290,4 +302,4 @@ def _html_body(current: Any, content: CalendarEvent) -> str | None:
     if not isinstance(join_url, str) or not isinstance(document, str):
         return None
     block = join_block(document, join_url)
-    return html_around(without_join_block(content.body), block) if block else None
+    return html_around(without_join_block(content.body, join_url), block) if block else None

@@ -7,6 +7,8 @@ import re
 from html.parser import HTMLParser
 from typing import Any, Final
 
+from schemas.join_block import RULE, own_text, without_ruled_part
+
 # Characters of a body that we carry: Salesforce's Description takes no more.
 BODY_LENGTH_MAX: Final = 32_000
 
@@ -15,9 +17,6 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
 _LINE_END: Final = re.compile(r"\r\n|\r")
 
-# The line of underscores that Teams puts above and below its join block (80 of them; older clients use fewer).
-_RULE: Final = r"_{20,}"
-_RULED: Final = re.compile(rf"^[ \t]*{_RULE}[ \t]*$(?:.*^[ \t]*{_RULE}[ \t]*$|.*\Z)", re.MULTILINE | re.DOTALL)
 _OPENING_TAGS: Final = re.compile(r"(?:<(?!br\b|hr\b|img\b)[A-Za-z][^<>]*>\s*)+\Z", re.IGNORECASE)
 _CLOSING_TAGS: Final = re.compile(r"(?:\s*</[A-Za-z][^<>]*>)+")
 _INNER: Final = re.compile(r"<body\b[^>]*>(.*?)(?:</body\s*>|\Z)", re.IGNORECASE | re.DOTALL)
@@ -96,7 +95,7 @@ def join_block(document: str, join_url: str) -> str:
     if position < 0:
         return ""
     start = end = -1
-    for found in re.finditer(_RULE, inner):
+    for found in re.finditer(RULE, inner):
         if found.end() <= position:
             start = found.start()
         elif end < 0 and found.start() > position:
@@ -112,9 +111,10 @@ def join_block(document: str, join_url: str) -> str:
     return inner[start : closing.end() if closing else end].strip()
 
 
-def without_join_block(text: str) -> str:
-    """A plain-text body without the lines between (and with) the two lines of underscores."""
-    return re.sub(r"\n{3,}", "\n\n", _RULED.sub("\n", text, count=1)).strip()
+def without_join_block(text: str, join_url: str = "") -> str:
+    """A plain-text body without its join block: the ruled part that holds the link, without a link to go by the first
+    ruled part."""
+    return own_text(text, join_url) if join_url and join_url in text else without_ruled_part(text)
 
 
 def html_around(text: str, block: str) -> str:
@@ -127,6 +127,6 @@ def is_same_text(one: str, other: str) -> bool:
     """Whether two plain-text bodies say the same: white space apart, and apart from a join block in either."""
     if one.split() == other.split():
         return True
-    if not (re.search(_RULE, one) or re.search(_RULE, other)):
+    if not (re.search(RULE, one) or re.search(RULE, other)):
         return False
     return without_join_block(one).split() == without_join_block(other).split()

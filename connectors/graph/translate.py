@@ -18,7 +18,21 @@ from connectors.graph.text import clean, clean_body, html_to_text
 from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item, Kind, Side
 from schemas.errors import ConcordError
-from schemas.groups import BODY, LOCATION, MARKS, OWNER, PEOPLE, PRIVACY, RECURRING, REMINDER, SHOW_AS, SUBJECT, TIME
+from schemas.groups import (
+    BODY,
+    JOIN_URL,
+    LOCATION,
+    MARKS,
+    OWNER,
+    PEOPLE,
+    PRIVACY,
+    RECURRING,
+    REMINDER,
+    SHOW_AS,
+    SUBJECT,
+    TEAMS,
+    TIME,
+)
 
 # One table per enumeration, ours to Graph's. Where several of Graph's words mean one of ours, the first is written.
 SHOW_AS_WORDS: Final[tuple[tuple[ShowAs, str], ...]] = (
@@ -73,6 +87,9 @@ REMINDER_MINUTES_MAX: Final = 10 * 365 * 24 * 60
 # what a topic takes. Salesforce's 255 are applied in the mapping.
 LINE_LENGTH_MAX: Final = 1_000
 NAME_LENGTH_MAX: Final = 255
+URL_LENGTH_MAX: Final = 2_000
+
+TEAMS_WORD: Final = "teamsForBusiness"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
@@ -129,6 +146,8 @@ def to_content(event: Mapping[str, Any]) -> CalendarEvent:
         reminder_minutes=_reminder(event, span),
         attendees=_attendees(event.get("attendees")),
         organizer=_organizer(event.get("organizer")),
+        is_teams=_is_teams(event),
+        join_url=_join_url(event) if _is_teams(event) else "",
     )
 
 
@@ -172,13 +191,16 @@ def to_body(content: CalendarEvent, groups: Sequence[str], *, html: str | None =
                 body |= _reminder_members(content.reminder_minutes)
             case "people":
                 body["attendees"] = [_attendee_member(a) for a in content.attendees if a.address]
+            case "teams":
+                # It cannot be switched off again, and Graph's word for "none" need not be said.
+                body |= {"isOnlineMeeting": True, "onlineMeetingProvider": TEAMS_WORD} if content.is_teams else {}
             case _:
-                assert group in {MARKS, OWNER, RECURRING}, f"no such group: {group}"
+                assert group in {MARKS, OWNER, RECURRING, JOIN_URL}, f"no such group: {group}"
     return body
 
 
 # The groups that `to_body` writes, for tests that each is covered.
-WRITTEN_GROUPS: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE)
+WRITTEN_GROUPS: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE, TEAMS)
 
 
 def _word(value: Any) -> str:
@@ -209,6 +231,19 @@ def _location(event: Mapping[str, Any]) -> str:
         return name
     names = (_line(one.get("displayName")) for one in _objects(event.get("locations")))
     return _line("; ".join(name for name in names if name))
+
+
+def _is_teams(event: Mapping[str, Any]) -> bool:
+    """Whether people meet in Teams; other providers do not count."""
+    return event.get("isOnlineMeeting") is True and _word(event.get("onlineMeetingProvider")) == TEAMS_WORD.lower()
+
+
+def _join_url(event: Mapping[str, Any]) -> str:
+    """Where to join, "" while the service has not made it yet."""
+    meeting = event.get("onlineMeeting")
+    url = clean(meeting.get("joinUrl")) if isinstance(meeting, dict) else ""
+    url = url or clean(event.get("onlineMeetingUrl"))
+    return url if len(url) <= URL_LENGTH_MAX else ""
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:

@@ -24,6 +24,8 @@ class FieldNames:
     show_as: str = "practifi__Show_Time_As__c"
     send_invitations: str = "practifi__Send_Invitations_to_Attendees__c"
     recurring: str = "practifi__Recurring_in_Microsoft_365__c"
+    teams: str = "practifi__Teams_Meeting__c"
+    join_url: str = "practifi__Teams_Meeting_URL__c"
     origin: str = ""
     alternative_email: str = "practifi__Alternative_Email__c"
     invitee: str = ""
@@ -31,7 +33,7 @@ class FieldNames:
     def of_event(self) -> tuple[str, ...]:
         """The custom fields of Event that exist, in a stable order."""
         names = (self.sync_key, self.external_id, self.sync_status, self.show_as, self.send_invitations,
-                 self.recurring, self.origin)  # fmt: skip
+                 self.recurring, self.teams, self.join_url, self.origin)  # fmt: skip
         return tuple(name for name in names if name)
 
 

@@ -14,6 +14,7 @@ from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, Sho
 from schemas.changes import Item, Side
 from schemas.groups import (
     BODY,
+    JOIN_URL,
     LOCATION,
     MARKS,
     OWNER,
@@ -23,6 +24,7 @@ from schemas.groups import (
     REMINDER,
     SHOW_AS,
     SUBJECT,
+    TEAMS,
     TIME,
 )
 
@@ -119,6 +121,8 @@ def to_item(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]], n
         sync_status=str(record.get(names.sync_status) or "") if names.sync_status else "",
         external_id=str(record.get(names.external_id) or "") if names.external_id else "",
         recurring=clean(record.get(names.recurring)) if names.recurring else "",
+        is_teams=bool(record.get(names.teams)) if names.teams else False,
+        join_url=clean(record.get(names.join_url)) if names.join_url else "",
     )
     return Item(
         side=Side.SALESFORCE,
@@ -178,12 +182,9 @@ def to_fields(content: CalendarEvent, groups: Iterable[str], names: FieldNames, 
         body |= _times(content.span)
     if REMINDER in groups or (TIME in groups and content.reminder_minutes is not None):
         body |= _reminder(content)  # it is an instant there: a moved event moves its reminder
-    if SUBJECT in groups:
-        body["Subject"] = fitted(content.subject, TEXT_LENGTH_MAX) or None
-    if BODY in groups:
-        body["Description"] = fitted(content.body, BODY_LENGTH_MAX) or None
-    if LOCATION in groups:
-        body["Location"] = fitted(content.location, TEXT_LENGTH_MAX) or None
+    for group, (name, text, limit) in _texts(content, names).items():
+        if group in groups and name:
+            body[name] = fitted(text, limit) or None
     if SHOW_AS in groups:
         body |= _show_as_fields(content.show_as, names)
     if PRIVACY in groups:
@@ -192,13 +193,24 @@ def to_fields(content: CalendarEvent, groups: Iterable[str], names: FieldNames, 
         body["OwnerId"] = content.owner_id
     if PEOPLE in groups and names.send_invitations:
         body[names.send_invitations] = content.send_invitations
-    if RECURRING in groups and names.recurring:
-        body[names.recurring] = fitted(content.recurring, TEXT_LENGTH_MAX) or None
+    if TEAMS in groups and names.teams:
+        body[names.teams] = content.is_teams
     if MARKS in groups:
         marks = {names.sync_key: pair_key, names.external_id: content.external_id or None,
                  names.sync_status: content.sync_status or None}  # fmt: skip
         body |= {name: value for name, value in marks.items() if name}
     return body
+
+
+def _texts(content: CalendarEvent, names: FieldNames) -> dict[str, tuple[str, str, int]]:
+    """The groups that are one text each: which field holds it, the text, and how many characters fit."""
+    return {
+        SUBJECT: ("Subject", content.subject, TEXT_LENGTH_MAX),
+        BODY: ("Description", content.body, BODY_LENGTH_MAX),
+        LOCATION: ("Location", content.location, TEXT_LENGTH_MAX),
+        RECURRING: (names.recurring, content.recurring, TEXT_LENGTH_MAX),
+        JOIN_URL: (names.join_url, content.join_url, TEXT_LENGTH_MAX),
+    }
 
 
 def is_private(content: CalendarEvent) -> bool:
@@ -273,10 +285,9 @@ def as_held(content: CalendarEvent, group: str, names: FieldNames) -> object:
     match group:
         case "time":  # Salesforce counts whole minutes
             return start, (span.end_utc - start) // timedelta(minutes=1), span.is_all_day
-        case "subject" | "location":
-            return fitted(getattr(content, group), TEXT_LENGTH_MAX)
-        case "body":
-            return fitted(content.body, BODY_LENGTH_MAX)
+        case "subject" | "body" | "location" | "recurring" | "join_url":
+            name, text, limit = _texts(content, names)[group]
+            return fitted(text, limit) if name else ""
         case "show_as":
             return _show_as(_show_as_fields(content.show_as, names), names)
         case "privacy":
@@ -287,8 +298,8 @@ def as_held(content: CalendarEvent, group: str, names: FieldNames) -> object:
             return content.owner_id[:ID_LENGTH]
         case "people":
             return content.send_invitations if names.send_invitations else False
-        case "recurring":
-            return fitted(content.recurring, TEXT_LENGTH_MAX) if names.recurring else ""
+        case "teams":
+            return content.is_teams if names.teams else False
         case "marks":
             return (
                 content.sync_status if names.sync_status else "",

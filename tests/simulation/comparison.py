@@ -6,6 +6,7 @@ mapping in Concord shows as a difference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,14 +36,24 @@ class Meeting:
     reminder: int | None
     people: frozenset[tuple[str, str]]
     owner: str
+    teams: bool
+    join_url: str
 
 
-GROUPS: Final = ("subject", "body", "location", "time", "show_as", "privacy", "reminder", "people", "owner")
+GROUPS: Final = (
+    "subject", "body", "location", "time", "show_as", "privacy", "reminder", "people", "owner", "teams", "join_url",
+)  # fmt: skip
+JOIN_BLOCK: Final = re.compile(r"_{80}\s.*_{80}", re.DOTALL)
 
 
 def plain(text: str | None) -> str:
     """Text without what HTML and line ends do to it."""
     return "\n".join(line.strip() for line in (text or "").replace("\r\n", "\n").strip().split("\n"))
+
+
+def own_words(text: str | None) -> str:
+    """A body without the block that Teams adds, which Practifi may hold or not."""
+    return plain(JOIN_BLOCK.sub("", plain(text)))
 
 
 def instant(value: Mapping[str, str]) -> datetime:
@@ -66,9 +77,10 @@ def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Map
         for address, answer in answers.items()
         if address in records and records[address] != owner and not is_private
     }
+    is_teams = event["isOnlineMeeting"] and event["onlineMeetingProvider"] == "teamsForBusiness"
     return Meeting(
         subject=plain(event["subject"])[:255],
-        body=plain(event["body"]["content"]),
+        body=own_words(event["body"]["content"]),
         location=plain(event["location"].get("displayName"))[:255],
         time=(instant(event["start"]), instant(event["end"]), event["isAllDay"]),
         show_as=LABELS[event["showAs"]],
@@ -76,6 +88,8 @@ def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Map
         reminder=event["reminderMinutesBeforeStart"] if event["isReminderOn"] else None,
         people=frozenset(people),
         owner=owner,
+        teams=is_teams,
+        join_url=((event["onlineMeeting"] or {}).get("joinUrl") or "") if is_teams else "",
     )
 
 
@@ -89,7 +103,7 @@ def of_practifi(record: Mapping[str, Any], relations: list[Mapping[str, Any]]) -
         reminder = max(0, int((start - datetime.fromisoformat(record["ReminderDateTime"])).total_seconds() // 60))
     return Meeting(
         subject=plain(record["Subject"]),
-        body=plain(record["Description"]),
+        body=own_words(record["Description"]),
         location=plain(record["Location"]),
         time=(start, end, record["IsAllDayEvent"]),
         show_as=record["practifi__Show_Time_As__c"],
@@ -97,6 +111,8 @@ def of_practifi(record: Mapping[str, Any], relations: list[Mapping[str, Any]]) -
         reminder=reminder,
         people=frozenset((one["RelationId"], one["Status"]) for one in relations),
         owner=record["OwnerId"],
+        teams=record["practifi__Teams_Meeting__c"],
+        join_url=record["practifi__Teams_Meeting_URL__c"] or "",
     )
 
 

@@ -75,6 +75,7 @@ def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
     assert pair.graph.item is not None
     assert pair.salesforce.item is not None
     touched = ending.world.diary.touched
+    group = "teams" if group == "join_url" else group
     by_practifi = ("salesforce", pair.salesforce.item.id, group) in touched
     by_outlook = ("graph", pair.graph.item.id, group) in touched
     if pair.status is Status.ERROR or pair.reason in {"direction", "user_disabled"}:

@@ -20,6 +20,7 @@ from schemas.topics import (
     SYNC_OUTCOMES,
     SYNC_QUARANTINE,
 )
+from simulation.comparison import own_words
 from simulation.converge import i1_converge
 from simulation.guarded import MESSAGE, ORIGIN, POSITION_ROW
 from simulation.log import Stored
@@ -71,7 +72,7 @@ def _overruled(ending: Ending, conflict: Conflict) -> Iterator[str]:
     for member, value in conflict.microsoft.items():
         found, wanted = event[member], value
         if member == "body":
-            found, wanted = found["content"].strip(), value["content"]
+            found, wanted = own_words(found["content"]), value["content"]
         elif member == "location":
             found, wanted = found["displayName"], value["displayName"]
         elif member in {"start", "end"}:

@@ -91,8 +91,11 @@ class Texts:
         return day + timedelta(hours=7) + timedelta(minutes=5 * (self.number % 130))
 
 
-GRAPH_EDITS: Final = ("subject", "body", "location", "show_as", "time", "all_day", "reminder", "people", "privacy")
+GRAPH_EDITS: Final = (
+    "subject", "body", "location", "show_as", "time", "all_day", "reminder", "people", "privacy", "teams",
+)  # fmt: skip
 SALESFORCE_EDITS: Final = (*GRAPH_EDITS, "send_invitations", "owner")
+ONLINE: Final = {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
 CONFLICTS: Final = ("subject", "body", "location", "time")
 
 
@@ -152,6 +155,8 @@ class Outlook:
         }
         if self.rng.random() < 0.15:
             body |= self._all_day(start)
+        if self.rng.random() < 0.2:
+            body |= ONLINE
         made = self.request("POST", f"/users/{person.mailbox}/events", body)
         self.diary.made["graph", made["id"]] = self.diary.number
         self.diary.touch("graph", made["id"], *GRAPH_EDITS)
@@ -184,6 +189,8 @@ class Outlook:
                 return {"isReminderOn": True, "reminderMinutesBeforeStart": self.rng.choice((0, 5, 10, 30, 60))}
             case "privacy":
                 return {"sensitivity": "private" if event["sensitivity"] == "normal" else "normal"}
+            case "teams":
+                return ONLINE
         return {"attendees": self.invite()}
 
     def edit(self) -> str:
@@ -204,7 +211,8 @@ class Outlook:
     def patch(self, person: Person, event_id: str, body: dict[str, Any], *groups: str) -> None:
         """Change an event."""
         self.request("PATCH", f"/users/{person.mailbox}/events/{event_id}", body)
-        self.diary.touch("graph", event_id, *("time" if one == "all_day" else one for one in groups))
+        also = ("teams",) if "body" in groups else ()  # a body without its join block ends the Teams meeting
+        self.diary.touch("graph", event_id, *("time" if one == "all_day" else one for one in groups), *also)
 
     def respond(self) -> str:
         """An attendee answers."""
@@ -248,6 +256,7 @@ class Outlook:
 FIELDS: Final = (
     "Id, Subject, Description, Location, StartDateTime, EndDateTime, IsAllDayEvent, IsPrivate, OwnerId, IsReminderSet, "
     "ReminderDateTime, practifi__Show_Time_As__c, practifi__Send_Invitations_to_Attendees__c, "
+    "practifi__Teams_Meeting__c, practifi__Teams_Meeting_URL__c, "
     "practifi__External_ID__c, practifi__Microsoft_365_Sync_Status__c, Concord_Sync_Key__c, Concord_Origin__c, "
     "SystemModstamp"
 )
@@ -302,6 +311,7 @@ class Practifi:
             "IsPrivate": is_private,
             "practifi__Show_Time_As__c": self.rng.choice(SHOW_TIME_AS),
             "practifi__Send_Invitations_to_Attendees__c": self.rng.random() < 0.5,
+            "practifi__Teams_Meeting__c": self.rng.random() < 0.2,
         }
         if self.rng.random() < 0.15:
             day = start.replace(hour=0, minute=0)
@@ -351,6 +361,8 @@ class Practifi:
             case "send_invitations":
                 sends = record["practifi__Send_Invitations_to_Attendees__c"]
                 return {"practifi__Send_Invitations_to_Attendees__c": not sends}
+            case "teams":
+                return {"practifi__Teams_Meeting__c": not record["practifi__Teams_Meeting__c"]}
             case "owner":
                 return {"OwnerId": self.rng.choice(self.people).salesforce_id}
         return {"IsPrivate": not is_private}

@@ -66,7 +66,9 @@ class Services:
         users = tuple(User(one.mailbox, one.name, one.address, one.address) for one in people)
         tenant = Tenant("cccccccc-1111-4222-8333-444455556666", DOMAIN, users=users, apps=(CONCORD, OUTLOOK))
         rough = rng.random() < 0.5
-        graph = GraphBehaviour().rough() if rough else GraphBehaviour().calm()
+        graph = replace(
+            GraphBehaviour().rough() if rough else GraphBehaviour().calm(), join_url_s=rng.choice((0.0, 2.0, 90.0))
+        )
         self.graph_simulator = GraphSimulator(tenant, clock, random.Random(rng.random()), GRAPH_TOKENS, graph)
         salesforce = SalesforceBehaviour().rough() if rough else SalesforceBehaviour().calm()
         self.salesforce_simulator = SalesforceSimulator(

@@ -13,7 +13,7 @@ from support.pair_world import World, a_pair
 
 from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs
 from schemas.changes import Side
-from schemas.groups import BODY, LOCATION, PEOPLE, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME
+from schemas.groups import BODY, LOCATION, PEOPLE, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TEAMS, TIME
 
 AGREED: Final[CalendarEvent] = meeting(attendees=(CLIENT,))
 OTHER: Final = Attendee("other@out.example", "Other", record_id="003OTHER")
@@ -36,6 +36,7 @@ def answered(people: tuple[Attendee, ...], response: Response) -> tuple[Attendee
 GRAPH_PEOPLE: Final = st.builds(answered, people_of(CLIENT, OTHER, COLLEAGUE, STRANGER, ROOM), RESPONSES)
 PLAIN: Final[dict[str, st.SearchStrategy[Any]]] = {
     "span": SPANS, "subject": TEXTS, "body": TEXTS, "location": TEXTS, "reminder_minutes": REMINDERS,
+    "is_teams": st.booleans(),
 }  # fmt: skip
 GRAPH_EDITS: Final = PLAIN | {
     "show_as": st.sampled_from(ShowAs), "sensitivity": st.sampled_from(Sensitivity), "attendees": GRAPH_PEOPLE,
@@ -49,7 +50,7 @@ SALESFORCE_PEOPLE: Final = {
 }  # fmt: skip
 GROUP_OF: Final = {
     "span": TIME, "subject": SUBJECT, "body": BODY, "location": LOCATION, "show_as": SHOW_AS, "sensitivity": PRIVACY,
-    "reminder_minutes": REMINDER, "attendees": PEOPLE, "send_invitations": PEOPLE,
+    "reminder_minutes": REMINDER, "is_teams": TEAMS, "attendees": PEOPLE, "send_invitations": PEOPLE,
 }  # fmt: skip
 
 

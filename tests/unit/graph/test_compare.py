@@ -27,6 +27,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "privacy": {"sensitivity": Sensitivity.PRIVATE},
     "reminder": {"reminder_minutes": None},
     "people": {"attendees": (Attendee("a@x", "A"),)},
+    "teams": {"is_teams": True},
 }
 
 

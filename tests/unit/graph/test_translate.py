@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -304,7 +305,7 @@ def test_no_json_breaks_reading(members: dict[str, Any]) -> None:
 
 def test_a_patch_holds_only_the_groups_asked_for() -> None:
     """One group, its members, nothing else: every further member may mail people."""
-    content = to_content(graph_event())
+    content = replace(to_content(graph_event()), is_teams=True)
     members = {
         "time": {"start", "end", "isAllDay"},
         "subject": {"subject"},
@@ -314,8 +315,10 @@ def test_a_patch_holds_only_the_groups_asked_for() -> None:
         "privacy": {"sensitivity"},
         "reminder": {"isReminderOn", "reminderMinutesBeforeStart"},
         "people": {"attendees"},
+        "teams": {"isOnlineMeeting", "onlineMeetingProvider"},
         "owner": set(),
         "recurring": set(),
+        "join_url": set(),
         "marks": set(),
     }
     assert set(members) == set(ALL)

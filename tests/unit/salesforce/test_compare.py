@@ -40,6 +40,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "people": {"attendees": (person(BOB),)},
     "owner": {"owner_id": CLEO},
     "recurring": {"recurring": ""},
+    "teams": {"is_teams": True},
+    "join_url": {"join_url": "https://teams.example/1"},
     "marks": {"sync_status": "Error"},
 }
 THIRD: dict[str, dict[str, Any]] = {

@@ -50,7 +50,7 @@ def held(**members: Any) -> CalendarEvent:
 
 def test_a_record_becomes_an_item() -> None:
     """Where it stands, which version, and what it holds."""
-    values = {name: f"value of {name}" for name in NAMES.of_event()} | {NAMES.show_as: "Tentative"}
+    values = {name: f"value of {name}" for name in NAMES.of_event()} | {NAMES.show_as: "Tentative", NAMES.teams: True}
     item = to_item(record(**values), [row(BOB, "Accepted")], NAMES)
     assert (item.side, item.id, item.version) == (Side.SALESFORCE, "00UQH0000045kTz2AI", "2026-05-18T09:30:02.000+0000")
     assert item.modified_at == datetime(2026, 5, 18, 9, 30, 2, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_a_record_becomes_an_item() -> None:
         TimeSpan(START, START + timedelta(hours=1)), "Review", "", "Room 4", ShowAs.TENTATIVE, Sensitivity.NORMAL, None,
         (Attendee("", response=Response.ACCEPTED, record_id=BOB, is_user=True),), None, ADA, True,
         "value of practifi__Microsoft_365_Sync_Status__c", "value of practifi__External_ID__c",
-        "value of practifi__Recurring_in_Microsoft_365__c",
+        "value of practifi__Recurring_in_Microsoft_365__c", True, "value of practifi__Teams_Meeting_URL__c",
     )  # fmt: skip
 
 
@@ -164,7 +164,8 @@ def test_a_group_writes_its_own_members(group: str) -> None:
     """No other; a moved event with a reminder takes that along."""
     content = CalendarEvent(
         TimeSpan(START, START + timedelta(hours=1)), "s", "b", "l", ShowAs.FREE, Sensitivity.PRIVATE, 15,
-        (Attendee("", record_id=CONTACT),), None, ADA, True, "Synced", "AAMk", "Every day",
+        (Attendee("", record_id=CONTACT),), None, ADA, True, "Synced", "AAMk", "Every day", True,
+        "https://teams.example/1",
     )  # fmt: skip
     reminder = {"IsReminderSet": True, "ReminderDateTime": "2026-05-20T13:45:00Z"}
     expected: dict[str, dict[str, Any]] = {
@@ -178,6 +179,8 @@ def test_a_group_writes_its_own_members(group: str) -> None:
         "reminder": reminder,
         "people": {"practifi__Send_Invitations_to_Attendees__c": True},
         "owner": {"OwnerId": ADA},
+        "teams": {"practifi__Teams_Meeting__c": True},
+        "join_url": {"practifi__Teams_Meeting_URL__c": "https://teams.example/1"},
         "recurring": {"practifi__Recurring_in_Microsoft_365__c": "Every day"},
         "marks": {
             "Concord_Sync_Key__c": "key", "practifi__External_ID__c": "AAMk",

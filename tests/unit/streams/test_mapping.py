@@ -25,6 +25,7 @@ from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, Sho
 from schemas.groups import (
     ALL,
     BODY,
+    JOIN_URL,
     LOCATION,
     MARKS,
     MEMBERS,
@@ -237,7 +238,7 @@ def test_equal_people_compare_equal_in_any_order() -> None:
     assert edited_value(one, PEOPLE) != edited_value(replace(one, send_invitations=True), PEOPLE)
 
 
-@pytest.mark.parametrize("group", [group for group in ALL if group not in (PEOPLE, RECURRING)])
+@pytest.mark.parametrize("group", [group for group in ALL if group not in (PEOPLE, RECURRING, JOIN_URL)])
 def test_edited_value_is_the_value_for_all_but_people(group: str) -> None:
     """Only of people may a Practifi user edit less than is compared."""
     content = meeting(body="B", owner_id="005ANN", sync_status="Synced")
@@ -245,18 +246,19 @@ def test_edited_value_is_the_value_for_all_but_people(group: str) -> None:
 
 
 def test_every_group_has_a_value_that_follows_its_members() -> None:
-    """Changing a member of a group changes its value, except what nobody edits in Practifi: the organizer and the
-    words about a series."""
+    """Changing a member of a group changes its value, except what nobody edits in Practifi: the organizer, the
+    words about a series and where to join."""
     plain = meeting()
     changes = {
         "span": span(9), "subject": "s", "body": "b", "location": "l", "show_as": ShowAs.FREE, "owner_id": "o",
         "sensitivity": Sensitivity.PRIVATE, "reminder_minutes": 5, "attendees": (CLIENT,), "sync_status": "Error",
         "external_id": "x", "send_invitations": True, "organizer": ORGANIZER, "recurring": "Daily, no end",
+        "is_teams": True, "join_url": "https://teams.example/1",
     }  # fmt: skip
     for group, members in MEMBERS.items():
         for member in members:
             is_same = edited_value(replace(plain, **{member: changes[member]}), group) == edited_value(plain, group)
-            assert is_same == (member in {"organizer", "recurring"}), (group, member)
+            assert is_same == (member in {"organizer", "recurring", "join_url"}), (group, member)
 
 
 ACCEPTED = replace(CLIENT, response=Response.ACCEPTED)
