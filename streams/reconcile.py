@@ -10,16 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from projections.sync_state import DROPPED, command_digest, other, side_of, with_side
+from projections.sync_state import DROPPED, other, side_of, with_side
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Kind, Side
-from schemas.commands import Action, Command, FieldChange, Hold, Verdict
+from schemas.commands import Action, Verdict
 from schemas.groups import ALL, BODY, CONTENT, INBOUND, MARKS, OWNER, PEOPLE, READ_ONLY, REMINDER, TEAMS, take
 from schemas.join_block import own_text
 from schemas.settings import ConflictScope, Settings
 from schemas.state import PairState, SideState, Status
-from streams.holding import CODES, hold_digest, judge
-from streams.mails import predict_mails
+from streams.holding import CODES, judge
 from streams.mapping import (
     STATUS_LABELS,
     carries_people,
@@ -31,26 +30,12 @@ from streams.mapping import (
     known_to_both,
     practifi_people,
     practifi_view,
-    readable,
     value,
     with_answers_of,
 )
 from streams.marks import is_enabled, is_tag_wrong, marks_differ
+from streams.plan import Plan, changed, is_under_way, send, settled
 from streams.policy import deletion_gate, inbound_gate, outbound_gate
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to do about a pair: the state after the decision, the commands to send, and why."""
-
-    state: PairState
-    verdict: Verdict
-    reason: str
-    commands: tuple[Command, ...] = ()
-    changes: tuple[FieldChange, ...] = ()
-    lost: tuple[FieldChange, ...] = ()
-    held: Hold | None = None
-    """What begins to wait for an operator."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +85,7 @@ def _plan(state: PairState, settings: Settings, now: datetime) -> Plan:
         if graph.is_deleted:
             return _deletion(state, Side.SALESFORCE, salesforce.item, settings, now)
         return _only_in_practifi(state, salesforce.item, settings, now)
-    return _settled(state, Status.NOT_SYNCED, state.reason)
+    return settled(state, Status.NOT_SYNCED, state.reason)
 
 
 def _series(state: PairState, settings: Settings, now: datetime) -> Plan:
@@ -111,7 +96,7 @@ def _series(state: PairState, settings: Settings, now: datetime) -> Plan:
     if state.salesforce.is_deleted:  # should the series become a single event again, that one is made anew
         gone = state.salesforce
         state = replace(state, salesforce=SideState(generation=gone.generation + 1, gone=gone.gone))
-    return _settled(state, Status.NOT_SYNCED, "series_master")
+    return settled(state, Status.NOT_SYNCED, "series_master")
 
 
 def _leading(side: SideState, settings: Settings) -> SideState:
@@ -204,11 +189,11 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     status = Status.NOT_SYNCED if blocked_in in {"user_disabled", "attendee_copy"} else Status.SYNCED
     status = Status.PENDING if state.held is not None else status
     code = _reason_for(difference, inbound, outbound, blocked_in or blocked_out, is_new)
-    plan = Plan(state, Verdict.NOTHING, code, lost=_changes(Side.SALESFORCE, difference.lost, salesforce.content, view)
+    plan = Plan(state, Verdict.NOTHING, code, lost=changed(Side.SALESFORCE, difference.lost, salesforce.content, view)
                 if inbound else ())  # fmt: skip
     plan = _inbound_update(plan, inbound, view, settings, now)
     plan = _outbound_update(plan, outbound, settings, now)
-    is_waiting = _is_under_way(plan.state) or plan.state.held is not None
+    is_waiting = is_under_way(plan.state) or plan.state.held is not None
     if (inbound or outbound) and plan.verdict is Verdict.NOTHING and not is_waiting:
         plan = replace(plan, reason="in_agreement")  # the edits call for no write after all
     return _with_marks(plan, status, settings, now)
@@ -301,7 +286,7 @@ def _inbound_update(
     status = Status.SYNCED if plan.state.held is None else Status.PENDING
     content = replace(content, external_id=graph.id if graph is not None else "", sync_status=STATUS_LABELS[status])
     fields = (*groups, MARKS) if marks_differ(plan.state, status) else groups
-    return _send(
+    return send(
         plan, Side.SALESFORCE, Action.UPDATE, now, fields=fields, held=held, content=content, source=view,
     )  # fmt: skip
 
@@ -325,7 +310,7 @@ def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, no
         plan = replace(plan, state=replace(state, salesforce=replace(state.salesforce, base=base)))
     if not effective:
         return plan
-    return _send(
+    return send(
         plan, Side.GRAPH, Action.UPDATE, now, fields=effective, held=held, content=content, source=source.content,
         target=with_answers_of(practifi_view(replace(held, content=content), settings), source.content),
     )  # fmt: skip
@@ -342,16 +327,16 @@ def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: da
     if blocked is None and state.pair_key.startswith("s:") and item.sync_key == state.pair_key:
         blocked = None if state.salesforce.generation else "awaiting_salesforce"
     if blocked is not None:
-        return _settled(state, Status.NOT_SYNCED, blocked)
+        return settled(state, Status.NOT_SYNCED, blocked)
     view = practifi_view(item, settings)
     content = replace(view, sync_status="Synced")
     plan = Plan(state, Verdict.NOTHING, "created_in_microsoft")
-    return _send(plan, Side.SALESFORCE, Action.CREATE, now, fields=ALL, content=content, source=view)
+    return send(plan, Side.SALESFORCE, Action.CREATE, now, fields=ALL, content=content, source=view)
 
 
 def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
     if item.sync_key == state.pair_key and item.content.external_id and not state.graph.generation:
-        return _settled(state, Status.PENDING, "awaiting_graph")
+        return settled(state, Status.PENDING, "awaiting_graph")
     state, blocked = _hold_back(state, CONTENT, settings, now)
     if blocked is not None:
         return _with_marks(Plan(state, Verdict.NOTHING, blocked), Status.NOT_SYNCED, settings, now)
@@ -359,7 +344,7 @@ def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
     assert user is not None, "the gate lets only enabled users pass"
     content = graph_content(CONTENT, item.content, None)
     plan = Plan(state, Verdict.NOTHING, "created_in_practifi")
-    plan = _send(
+    plan = send(
         plan, Side.GRAPH, Action.CREATE, now, fields=ALL, content=content, source=item.content,
         target=practifi_view(replace(item, content=content, mailbox=user.mailbox), settings), mailbox=user.mailbox,
     )  # fmt: skip
@@ -376,7 +361,7 @@ def _gone_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
         gone = state.salesforce
         if gone.pending is not None or state.graph.pending is not None:
             # The outcome may say that the edit had been carried before the deletion, or change what is to be made anew.
-            return _settled(state, Status.PENDING, "edit_beats_deletion")
+            return settled(state, Status.PENDING, "edit_beats_deletion")
         fresh = SideState(generation=gone.generation + 1, gone=gone.gone)
         plan = _only_in_microsoft(replace(state, salesforce=fresh), item, settings, now)
         return replace(plan, reason="edit_beats_deletion") if plan.commands else plan
@@ -390,18 +375,14 @@ def _deletion(state: PairState, target: Side, survivor: Item, settings: Settings
         plan = Plan(replace(state, reason=blocked), Verdict.DETACH, blocked)
         return _with_marks(plan, Status.NOT_SYNCED, settings, now)
     code = "deleted_in_microsoft" if target is Side.SALESFORCE else "deleted_in_practifi"
-    plan = _send(Plan(state, Verdict.NOTHING, code), target, Action.DELETE, now, held=survivor)
+    plan = send(Plan(state, Verdict.NOTHING, code), target, Action.DELETE, now, held=survivor)
     return plan if state.held is None else _with_marks(plan, Status.PENDING, settings, now)
 
 
 def _detached(state: PairState, settings: Settings, now: datetime) -> Plan:
     if state.salesforce.item is None:
-        return _settled(state, Status.NOT_SYNCED, state.reason)
+        return settled(state, Status.NOT_SYNCED, state.reason)
     return _with_marks(Plan(state, Verdict.NOTHING, state.reason or "detached"), Status.NOT_SYNCED, settings, now)
-
-
-def _settled(state: PairState, status: Status, code: str) -> Plan:
-    return Plan(replace(state, status=status, reason=code), Verdict.NOTHING, code)
 
 
 def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -> Plan:
@@ -411,11 +392,11 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
     if code and not plan.commands:
         status = Status.ERROR
         plan = replace(plan, verdict=Verdict.ERROR, reason=code)
-    is_under_way = _is_under_way(state)
-    state = replace(state, status=Status.PENDING if is_under_way else status, reason=plan.reason)
+    is_busy = is_under_way(state)
+    state = replace(state, status=Status.PENDING if is_busy else status, reason=plan.reason)
     plan = replace(plan, state=state)
     held, graph = state.salesforce.item, state.graph.item
-    if is_under_way or held is None or not is_enabled(held, graph, settings):
+    if is_busy or held is None or not is_enabled(held, graph, settings):
         return plan
     why = plan.reason
     if marks_differ(state, status):
@@ -424,59 +405,9 @@ def _with_marks(plan: Plan, status: Status, settings: Settings, now: datetime) -
         external_id = graph.id if graph is not None else kept_id
         content = replace(held.content, external_id=external_id, sync_status=STATUS_LABELS[status])
         marking = replace(plan, reason=plan.reason if plan.verdict is not Verdict.NOTHING else "marks")
-        plan = _send(marking, Side.SALESFORCE, Action.UPDATE, now, fields=(MARKS,), held=held, content=content)
+        plan = send(marking, Side.SALESFORCE, Action.UPDATE, now, fields=(MARKS,), held=held, content=content)
         plan = replace(plan, state=replace(plan.state, reason=why))  # the mark tells the pair's standing, it is not it
     may_tag = graph is not None and settings.direction.is_outbound and graph.is_organizer and not state.is_detached
     if graph is not None and may_tag and is_tag_wrong(state.pair_key, graph):
-        plan = _send(plan, Side.GRAPH, Action.UPDATE, now, fields=(MARKS,), held=graph, content=graph.content)
+        plan = send(plan, Side.GRAPH, Action.UPDATE, now, fields=(MARKS,), held=graph, content=graph.content)
     return plan
-
-
-def _is_under_way(state: PairState) -> bool:
-    return state.graph.pending is not None or state.salesforce.pending is not None
-
-
-def _send(
-    plan: Plan, side: Side, action: Action, now: datetime, *, fields: tuple[str, ...] = (), held: Item | None = None,
-    content: CalendarEvent | None = None, source: CalendarEvent | None = None,
-    target: CalendarEvent | None = None, mailbox: str = "",
-) -> Plan:  # fmt: skip
-    """Add one command for a side, unless one is under way there or the service refused exactly this one."""
-    state = plan.state
-    there = side_of(state, side)
-    if there.pending is not None:
-        return replace(plan, state=replace(state, status=Status.PENDING, reason=plan.reason))
-    revision = state.revision + 1
-    command = Command(
-        command_id=f"{state.pair_key}#{revision}", pair_key=state.pair_key, side=side, action=action, decided_at=now,
-        revision=revision, generation=there.generation + (action is Action.CREATE), id=held.id if held else "",
-        mailbox=held.mailbox if held else mailbox, version=held.version if held else "", fields=fields,
-        content=content, basis=held.content if held else None, source=source, target=target, reason=plan.reason,
-    )  # fmt: skip
-    if command_digest(command) in there.refused.split():
-        state = replace(state, status=Status.ERROR, reason=there.refused_code)
-        return replace(plan, state=state, verdict=Verdict.ERROR, reason=there.refused_code)
-    if side is Side.GRAPH:
-        command = replace(command, mails=predict_mails(command))
-    if state.held is not None and state.held.digest == hold_digest(command):
-        code = CODES[state.held.kind]
-        return replace(plan, state=replace(state, status=Status.PENDING, reason=code), reason=code)
-    there = replace(there, pending=command)
-    if fields != (MARKS,):  # marks say that a write was refused: they must not make it forgotten
-        there = replace(there, refused="", refused_code="")
-    state = with_side(state, side, there)
-    state = replace(state, revision=revision, status=Status.PENDING, reason=plan.reason)
-    return replace(
-        plan,
-        state=state,
-        verdict=plan.verdict if plan.verdict is Verdict.DETACH else Verdict.WRITE,
-        commands=(*plan.commands, command),
-        changes=(*plan.changes, *_changes(side, fields, command.basis, content)),
-    )
-
-
-def _changes(
-    side: Side, fields: tuple[str, ...], before: CalendarEvent | None, after: CalendarEvent | None
-) -> tuple[FieldChange, ...]:
-    rows = (FieldChange(side, group, readable(before, group), readable(after, group)) for group in fields)
-    return tuple(row for row in rows if row.before != row.after)

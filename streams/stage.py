@@ -16,8 +16,9 @@ from schemas.settings import Settings
 from schemas.state import PairState, Tally
 from schemas.topics import SYNC_JOURNAL
 from streams.holding import counted, room_left
+from streams.plan import Plan
 from streams.reasons import reason
-from streams.reconcile import Plan, reconcile
+from streams.reconcile import reconcile
 
 
 @dataclass(frozen=True)
