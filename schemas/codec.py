@@ -6,6 +6,7 @@ schema stay readable; an unknown fingerprint is an error, never a guess. `Framin
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import typing
@@ -58,10 +59,24 @@ def _converter() -> cattrs.Converter:
     converter.register_unstructure_hook_func(
         lambda kind: kind == _UNION, lambda value: (f"{NAMESPACE}.{type(value).__name__}", converter.unstructure(value))
     )
+    # Named, a record in a union is written as it is; unnamed, fastavro checks the whole of it against each branch.
+    converter.register_unstructure_hook_factory(
+        _is_optional_record,
+        lambda _: (
+            lambda value: (
+                None if value is None else (f"{NAMESPACE}.{type(value).__name__}", converter.unstructure(value))
+            )
+        ),
+    )
     converter.register_structure_hook_func(
         lambda kind: kind == _UNION, lambda value, _: converter.structure(value[1], _MEMBERS[value[0].split(".")[-1]])
     )
     return converter
+
+
+def _is_optional_record(kind: Any) -> bool:
+    members = typing.get_args(kind)
+    return len(members) == 2 and type(None) in members and any(dataclasses.is_dataclass(one) for one in members)
 
 
 _CONVERTER: Final = _converter()

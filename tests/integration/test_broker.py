@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -284,9 +283,7 @@ def test_a_killed_broker_comes_back_with_its_data_and_stops_in_order(tmp_path: P
             start_broker(data_dir=folder, kind="jvm")
         pid = running_jvm(running).pid
         assert pid is not None
-        started = time.monotonic()
     assert process_started(pid) is None
-    assert time.monotonic() - started < 15
     with start_broker(data_dir=folder, kind="jvm") as again:
         assert read_all(again.address, topic, 1) == [b"one"]
 

@@ -12,13 +12,13 @@ import grpc
 import httpx
 import pytest
 from support.pubsub_client import EVENTS
+from support.waiting import DEADLINE_S, wait_until
 
 from simulators.launch import Simulators
 from simulators.seeding_salesforce import STATIC_TOKEN
 
 BODY = {"Subject": "Review", "ActivityDateTime": "2026-05-21T10:00:00Z", "DurationInMinutes": 30}
 ERROR = "sfdc.platform.eventbus.grpc."
-DEADLINE_S = 20
 
 
 class Stream:
@@ -135,14 +135,6 @@ def control(simulators: Simulators, name: str, value: Any = None, expected: int 
 def status(simulators: Simulators) -> Any:
     """The state of the bus."""
     return httpx.get(f"{simulators.salesforce_hosted.url}/_sim/pubsub", trust_env=False).json()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
 
 
 def failure_of(act: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:

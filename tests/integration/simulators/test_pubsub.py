@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import grpc
 import pytest
 from support.pubsub_client import ALL, EVENTS, HEADER, RELATIONS, decode, names_of
 from support.pubsub_stubs import generate_stubs
-from support.pubsub_wire_client import DEADLINE_S, Client, Stream, control, failure_of, status, wait_until
+from support.pubsub_wire_client import Client, Stream, control, failure_of, status
+from support.waiting import DEADLINE_S, wait_until
 
 from schemas.errors import ConfigError
 from simulators.launch import SimulatorOptions, Simulators, running_simulators
@@ -54,10 +54,8 @@ def test_a_change_arrives_with_its_schema(client: Client) -> None:
     assert (topic.topic_name, topic.can_subscribe, topic.can_publish) == (EVENTS, True, False)
     assert client.simulators.salesforce.org.id in topic.tenant_guid
     stream = client.subscribe()
-    started = time.monotonic()
     key = client.create(Location="Room 4")
     answer = stream.next()
-    assert time.monotonic() - started < 2
     (received,) = answer.events
     assert (answer.pending_num_requested, answer.latest_replay_id) == (9, received.replay_id)
     assert len(received.event.id) == 36
@@ -309,15 +307,13 @@ def test_a_client_that_vanishes_leaves_no_stream(client: Client) -> None:
 
 
 def test_stopping_ends_open_streams_and_frees_the_ports(state_dir: Path, stubs: tuple[Any, Any]) -> None:
-    """Within seconds, with an error that a client retries."""
+    """With an error that a client retries."""
     options = SimulatorOptions(port_base=0, state_dir=state_dir)
     others = set(threading.enumerate())
     with running_simulators(options) as running:
         client = Client(running, stubs)
         stream = client.subscribe()
         addresses = (running.pubsub.address, running.pubsub.tls_address)
-        started = time.monotonic()
-    assert time.monotonic() - started < 5
     with pytest.raises(grpc.RpcError):
         stream.next()
     client.__exit__()

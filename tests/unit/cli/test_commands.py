@@ -157,23 +157,20 @@ def test_every_problem_of_an_error_comes_out(
     assert capsys.readouterr().err.splitlines() == ["Not possible:", "  - one", "  - two", "Nothing was changed."]
 
 
-def test_help_is_fast_and_reads_like_a_page() -> None:
-    """`concord --help` loads neither Faust nor a Kafka client, names every group, and comes in well under a second of
-    processor time."""
+def test_help_loads_little_and_reads_like_a_page() -> None:
+    """`concord --help` loads neither Faust nor a Kafka client, and names every group."""
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from concord.cli import app\n"
         "try:\n    app(['--help'], prog_name='concord')\nexcept SystemExit:\n    pass\n"
         "slow = {'faust', 'kafka', 'aiokafka', 'httpx', 'msal', 'rocksdict', 'simulators'} & set(sys.modules)\n"
-        "sys.stderr.write(f'{sorted(slow)} {time.process_time()}')\n"
+        "sys.stderr.write(str(sorted(slow)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60, check=True,
         cwd=Path(cli.__file__).parent.parent,
     )  # fmt: skip
-    slow, seconds = done.stderr.rsplit(" ", 1)
-    assert slow == "[]"
-    assert float(seconds) < 1.0
+    assert done.stderr == "[]"
     for word in ("Look", "Administer", "Run", "Develop", "Exit codes", "explain", "demo"):
         assert word in done.stdout
 
