@@ -10,6 +10,7 @@ SEEDS ?= 200
 STEPS ?= 200
 ICS ?=
 ROUNDS ?= 20
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -34,10 +35,11 @@ up: setup ## everything on this machine, kept running, against the bundled simul
 down: ## end what `make up` left running, if anything
 	@test ! -x $(BIN)/python || $(BIN)/python -m concord dev --stop
 
-# Tests that kill and freeze real processes on a shared machine can fail for the machine's sake. What failed is run
-# once more, alone and visibly: a test that passes only then is a fault to be found, not a test to be trusted.
+# Whole files run side by side, in their order: the long ones, which mostly wait, come first. Tests that kill and freeze
+# real processes on a shared machine can fail for the machine's sake. What failed is run once more, alone and visibly: a
+# test that passes only then is a fault to be found, not a test to be trusted.
 test: setup ## run every test that this machine can run
-	$(BIN)/python -m pytest tests -m "not soak" --show-capture=no || \
+	$(BIN)/python -m pytest tests -m "not soak" --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
 	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests -m "not soak" --last-failed --last-failed-no-failures none; }
 
 test-unit: setup ## only the tests that need neither broker nor network

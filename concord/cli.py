@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -56,21 +57,25 @@ cli_admin.register(app)
 cli_held.register(app)
 cli_quarantine.register(app)
 
-Worker = Annotated[str, typer.Option(help="Name of this worker within its role; each has its own data folder.")]
+Worker = Annotated[
+    str | None,
+    typer.Option(help="Name of this worker within its role, else CONCORD_WORKER; each has its own data folder."),
+]
 IcsFiles = Annotated[list[Path] | None, typer.Option("--ics", help="iCalendar file to put into a mailbox; repeatable.")]
 
 
-def _run_role(need: str, build: Callable[[Config], Any], worker: str) -> None:
+def _run_role(need: str, build: Callable[[Config], Any], worker: str | None) -> None:
     from concord.guard import run_app
     from concord.observing import configure_logs
 
-    config = load_config(need).model_copy(update={"worker": worker})
+    named = {} if worker is None else {"CONCORD_WORKER": worker}
+    config = load_config(need, {**os.environ, **named})
     configure_logs(config.log_level)
     raise typer.Exit(run_app(build(config)))
 
 
 @source.command("graph")
-def source_graph(worker: Worker = "0") -> None:
+def source_graph(worker: Worker = None) -> None:
     """Read enabled mailboxes: delta queries, woken by change notifications and by a timer."""
     from concord.roles import graph_source
 
@@ -78,7 +83,7 @@ def source_graph(worker: Worker = "0") -> None:
 
 
 @source.command("salesforce")
-def source_salesforce(worker: Worker = "0") -> None:
+def source_salesforce(worker: Worker = None) -> None:
     """Poll Salesforce events, their attendees and the deletion log."""
     from concord.roles import salesforce_source
 
@@ -86,7 +91,7 @@ def source_salesforce(worker: Worker = "0") -> None:
 
 
 @app.command("reconcile", rich_help_panel=RUN)
-def reconcile(worker: Worker = "0") -> None:
+def reconcile(worker: Worker = None) -> None:
     """Turn changes into the journal, decide what each pair needs, send commands."""
     from concord.roles import reconcile as role
 
@@ -94,7 +99,7 @@ def reconcile(worker: Worker = "0") -> None:
 
 
 @sink.command("graph")
-def sink_graph(worker: Worker = "0") -> None:
+def sink_graph(worker: Worker = None) -> None:
     """Write to Microsoft 365."""
     from concord.roles import graph_sink
 
@@ -102,7 +107,7 @@ def sink_graph(worker: Worker = "0") -> None:
 
 
 @sink.command("salesforce")
-def sink_salesforce(worker: Worker = "0") -> None:
+def sink_salesforce(worker: Worker = None) -> None:
     """Write to Salesforce."""
     from concord.roles import salesforce_sink
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Excuse kafka-python 3.0 for reading its message schemas through functions that Python 3.11 deprecates."""
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
+    os.environ.pop("COLUMNS", None)  # what is printed must not depend on the terminal of who runs the tests
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 from html.parser import HTMLParser
 from typing import Final
 
@@ -86,6 +87,7 @@ class _TextBuilder(HTMLParser):
             self.parts.append("\n")
 
 
+@lru_cache(maxsize=4096)
 def plain_text(document: str, with_links: bool = True) -> str:
     """The text view of a stored body, lines ended by CRLF; a link's address follows its text in angle brackets."""
     builder = _TextBuilder(with_links)

@@ -23,11 +23,15 @@ def _true_rules(redo: bool) -> Rules:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One planted fault: rules for the guard, or something patched while it is in force."""
+    """One planted fault: rules for the guard, or something patched while it is in force.
+
+    `often` names the acts that bring about what the fault fails at.
+    """
 
     name: str
     rules: Callable[[bool], Rules] = _true_rules
     planted: Callable[[], AbstractContextManager[Any]] = nullcontext
+    often: tuple[str, ...] = ()
 
 
 class _SkipInstead(Rules):
@@ -91,10 +95,10 @@ def _without_keys() -> Iterator[None]:
 
 NONE: Final = Mutant("none")
 MUTANTS: Final = (
-    Mutant("no dedupe", planted=_without_lanes),
+    Mutant("no dedupe", planted=_without_lanes, often=("corrected in Practifi",)),
     Mutant("skip instead of re-do", lambda redo: _SkipInstead(redo=redo)),
     Mutant("plain newer-offset guard", lambda redo: _NewerOffset(redo=redo)),
-    Mutant("commit before flush", lambda redo: _CommitBeforeFlush(redo=redo)),
+    Mutant("commit before flush", lambda redo: _CommitBeforeFlush(redo=redo), often=("crash", "kill")),
     Mutant("acknowledge on exception", lambda redo: _AcknowledgeErrors(redo=redo)),
-    Mutant("create retried without its key", planted=_without_keys),
+    Mutant("create retried without its key", planted=_without_keys, often=("made in Practifi",)),
 )

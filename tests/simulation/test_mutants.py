@@ -10,13 +10,11 @@ from simulation.run import Report, run
 STEPS = 150
 # Seeds within which each mutant must be caught; without it none of them breaks anything.
 SEEDS = range(1, 31)
-# What brings repeats about: a record saved twice in a second, and read again later.
-OFTEN = ("corrected in Practifi",)
 
 
 def first_failure(mutant: Mutant) -> Report | None:
     """The first run that notices a planted fault."""
-    reports = (run(seed, STEPS, mutant, OFTEN) for seed in SEEDS)
+    reports = (run(seed, STEPS, mutant, mutant.often) for seed in SEEDS)
     return next((report for report in reports if report.problems), None)
 
 
@@ -25,4 +23,4 @@ def test_planted_fault_is_noticed(mutant: Mutant) -> None:
     """A run fails, and the true code passes that very run: what failed is the planted fault."""
     report = first_failure(mutant)
     assert report is not None, f"{mutant.name} went unnoticed in {len(SEEDS)} runs of {STEPS} steps"
-    assert run(report.seed, STEPS, often=OFTEN).problems == []
+    assert run(report.seed, STEPS, often=mutant.often).problems == []

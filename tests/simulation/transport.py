@@ -23,6 +23,8 @@ from simulators.http import Request, Response
 
 # Chance that a request of ours meets a fault, while faults are on.
 FAULT_CHANCE: Final = 0.08
+WRITE_FAULT_CHANCE: Final = 0.12
+"""Writes are few among the calls, and what becomes of them matters most."""
 _WRITES: Final = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
 
@@ -79,7 +81,9 @@ class Transport:
 
     def perform(self, call: Call, command_id: str) -> Reply:
         """Carry out one call. Raises Unavailable or AuthRejected as the live client does."""
-        kind = self.rng.choice(faults.WIRE) if self.faults.strikes(FAULT_CHANCE) else ""
+        is_write = any(method in _WRITES for method, _ in self.steps(call))
+        chance = WRITE_FAULT_CHANCE if is_write else FAULT_CHANCE
+        kind = self.rng.choice(faults.WIRE) if self.faults.strikes(chance) else ""
         if kind:
             self.faults.count(kind)
             self.note(f"{self.side} {call.method} {call.path[:60]}: {kind}")

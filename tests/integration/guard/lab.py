@@ -269,7 +269,7 @@ def lab_on(address: str, folder: Path, **changes: Any) -> Iterator[Lab]:
         producer.close()
 
 
-def wait_for(reached: Callable[[], bool], timeout_s: float = 30.0) -> None:
+def wait_for(reached: Callable[[], bool], timeout_s: float = 90.0) -> None:
     """Wait for a condition; fails when it does not come."""
     deadline = time.monotonic() + timeout_s
     while not reached():

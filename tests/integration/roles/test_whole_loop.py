@@ -41,7 +41,8 @@ def test_each_edit_in_outlook_arrives_in_practifi(firm: Running) -> None:
     made = firm.outlook.create(adviser.address, firm.meeting("Annual review", day, 2))
     record = firm.record_of(made["id"], Subject="Annual review", Location="Harbour House", IsPrivate=False)
     assert record["OwnerId"] == adviser.salesforce_id
-    assert firm.invitees(record["Id"]) == {one[0] for one in firm.people[:2]}
+    first = {one[0] for one in firm.people[:2]}
+    firm.until(lambda: firm.invitees(record["Id"]) == first, "the attendees")
 
     def edit(changes: dict[str, Any], **wanted: Any) -> None:
         firm.outlook.edit(adviser.address, made["id"], changes)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from concord import cli
 from concord.cli import app
+from concord.config import Config
 from schemas.errors import ConfigError
 from schemas.settings import READERS
 
@@ -173,6 +174,29 @@ def test_help_loads_little_and_reads_like_a_page() -> None:
     assert done.stderr == "[]"
     for word in ("Look", "Administer", "Run", "Develop", "Exit codes", "explain", "demo"):
         assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "worker"),
+    [([], {}, "0"), ([], {"CONCORD_WORKER": "b"}, "b"), (["--worker", "a"], {"CONCORD_WORKER": "b"}, "a")],
+)
+def test_the_worker_name_comes_from_the_option_else_the_variable(
+    words: list[str], environ: dict[str, str], worker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option wins over CONCORD_WORKER, which wins over 0."""
+    built: list[Config] = []
+    monkeypatch.setattr("concord.roles.reconcile.build", built.append)
+    monkeypatch.setattr("concord.guard.run_app", lambda _: 0)
+    assert run_main(monkeypatch, "reconcile", *words, environ={"CONCORD_BROKER": "127.0.0.1:1", **environ}) == 0
+    assert [config.worker for config in built] == [worker]
+
+
+def test_a_worker_name_that_is_no_folder_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It becomes part of a path."""
+    assert run_main(monkeypatch, "reconcile", "--worker", "../x", environ={"CONCORD_BROKER": "127.0.0.1:1"}) == 1
+    assert "CONCORD_WORKER" in capsys.readouterr().err
 
 
 def test_flow_needs_no_broker() -> None:

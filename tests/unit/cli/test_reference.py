@@ -13,7 +13,7 @@ from concord.config import Config
 DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 
-@pytest.mark.parametrize(("name", "page"), PAGES.items(), ids=str)
+@pytest.mark.parametrize(("name", "page"), PAGES.items(), ids=list(PAGES))
 def test_page_is_up_to_date(name: str, page: Callable[[], str]) -> None:
     """Whoever changes a command or a variable writes the pages anew: `python -m concord.cli_reference`."""
     assert (DOCS / name).read_text(encoding="utf-8") == page()
