@@ -102,12 +102,13 @@ class MailboxLook:
         await self._reach_further(cursor.mailbox)
 
     async def _follow_series(self, mailbox: str, page: Page) -> None:
-        """Instances of a re-sent series that were not sent again, and those of a series that is gone or has become a
-        single event, are asked for: the delta says nothing of a deleted or re-timed instance."""
-        ended = [change.id for change in page.changes if change.item is None or change.item.kind is Kind.SINGLE]
-        for master_id, present in {**{ended_id: dict[str, str]() for ended_id in ended}, **page.series}.items():
-            known = self._known(mailbox, master_id)
-            window = page.window if master_id in page.series else None
+        """Instances of a re-sent series that were not sent again are asked for, and so are those of a series that is
+        gone, has become a single event or has nothing left in the window: the delta is silent about them."""
+        whole = {change.id for change in page.changes if change.item is None or change.item.kind is Kind.SINGLE}
+        emptied = {change.id for change in page.changes if change.item and change.item.kind is Kind.SERIES_MASTER}
+        for master_id in [*sorted(whole), *sorted((emptied | page.series.keys()) - whole)]:
+            present, known = page.series.get(master_id, {}), self._known(mailbox, master_id)
+            window = None if master_id in whole else page.window
             missing = [
                 instance
                 for instance, start in known.items()

@@ -65,7 +65,8 @@ class Copies:
         if mailbox in self._world.rooms:
             self._world.record(store, copy, "deleted", notifies)
             return
-        copy.change({"isCancelled": True, "subject": cancelled_subject(copy.props["subject"]), "showAs": "free"})
+        copy.change(cancelled(copy.props))
+        copy.exceptions = {day: {**changes, **cancelled(changes)} for day, changes in copy.exceptions.items()}
         self._world.record(store, copy, "updated", notifies)
 
     def _shared(self, item: Snapshot, mailbox: str) -> dict[str, Any]:
@@ -152,6 +153,12 @@ class Copies:
             changes = {**series.exceptions.get(day, {}), "isCancelled": True, "subject": subject, "showAs": "free"}
             series.exceptions = {**series.exceptions, day: changes}
         self._world.record(store, series, "updated", notifies)
+
+
+def cancelled(props: dict[str, Any]) -> dict[str, Any]:
+    """What a cancellation changes; an occurrence without a subject of its own has its series'."""
+    subject = {"subject": cancelled_subject(props["subject"])} if "subject" in props else {}
+    return {"isCancelled": True, "showAs": "free", **subject}
 
 
 def cancelled_subject(subject: str | None) -> str:

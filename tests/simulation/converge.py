@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from schemas.changes import Kind
 from schemas.settings import Direction
 from schemas.state import PairState, Status
 from simulation.comparison import Meeting, differences, instant, of_outlook, of_practifi
 from simulation.outcome import Ending
+from simulation.people import is_date
 
 # Why an edit stays where it was made: codes of gates that hold back what a person changed on that side.
 HELD_BACK: Final = {
@@ -77,9 +79,12 @@ def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
     touched = ending.world.diary.touched
     group = "teams" if group == "join_url" else group
     by_practifi = ("salesforce", pair.salesforce.item.id, group) in touched
-    by_outlook = ("graph", pair.graph.item.id, group) in touched
-    if pair.status is Status.ERROR or pair.reason in {"direction", "user_disabled"}:
+    # An attendee's copy changes with the organizer's, which stands in no enabled mailbox if the copy leads.
+    by_outlook = ("graph", pair.graph.item.id, group) in touched or not pair.graph.item.is_organizer
+    if pair.status is Status.ERROR or pair.reason in {"direction", "user_disabled", "attendee_copy"}:
         return True
+    if not ending.world.settings.is_mailbox_enabled(pair.graph.item.mailbox):
+        return True  # nobody looks at that mailbox any more, so nothing was decided about its edits
     if any(one.direction is not Direction.TWO_WAY for one in ending.world.settings_history):
         return by_practifi or by_outlook  # whatever was adopted while one way was closed counts as agreed
     owner_changed = ("salesforce", pair.salesforce.item.id, "owner") in touched
@@ -104,7 +109,7 @@ def _alone(ending: Ending) -> Iterator[str]:
         if not settings.is_mailbox_enabled(mailbox):
             continue
         keys = held.get(("graph", graph_id), [])
-        if not keys:
+        if not keys and not _is_left_behind(ending, event):
             yield f"{event['subject']!r} ({graph_id[-8:]}) in Outlook belongs to no pair"
         for key in keys:
             pair = ending.pairs[key]
@@ -119,6 +124,14 @@ def _alone(ending: Ending) -> Iterator[str]:
             pair = ending.pairs[key]
             if pair.graph.item is None and not _is_reason_true(ending, pair, None, record):
                 yield f"{record['Subject']!r} stands in Practifi alone, allegedly because of {pair.reason!r}"
+
+
+def _is_left_behind(ending: Ending, event: dict[str, Any]) -> bool:
+    """Whether this is an attendee's copy of a date that its organizer had cancelled once: it is not listened to, until
+    the mailbox is read anew, even if a re-timed series brings the date back."""
+    return (
+        is_date(event) and not event["isOrganizer"] and any(side == "graph" for side, _ in ending.world.diary.deleted)
+    )
 
 
 def _holders(ending: Ending) -> dict[tuple[str, str], list[str]]:
@@ -140,7 +153,8 @@ def _is_reason_true(
     is_private = event["sensitivity"] != "normal" if event is not None else bool(record["IsPrivate"])  # type: ignore[index]
     deleted = {native for _, native in ending.world.diary.deleted}
     if pair.is_detached:
-        return bool(deleted)
+        became_series = pair.graph.item is not None and pair.graph.item.kind is Kind.SERIES_MASTER
+        return bool(deleted) or became_series
     match pair.reason:
         case "direction":
             return any(one.direction is not Direction.TWO_WAY for one in history)

@@ -72,6 +72,8 @@ def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
         delete_from_practifi=rng.random() < 0.6,
         conflict_scope=rng.choice((ConflictScope.FIELD, ConflictScope.FIELD, ConflictScope.RECORD)),
         show_as_list=ShowAsList.EXTENDED,
+        series_months=2,
+        inbound_years=2,
     )
     users = [
         UserSetting(person.mailbox, person.address, person.salesforce_id, person.name, is_open or rng.random() < 0.85)

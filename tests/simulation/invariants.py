@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from concord.roles import reconcile as role
-from schemas.changes import Side
+from schemas.changes import Kind, Side
 from schemas.commands import Action, Command, Result
 from schemas.journal import JournalEntry, OutcomeKnown, Seen
 from schemas.settings import Direction
@@ -114,7 +114,10 @@ def _doubled(ending: Ending) -> Iterator[str]:
     partners = Counter(
         record["practifi__External_ID__c"]
         for record in ending.salesforce.values()
-        if record["practifi__External_ID__c"] and record["Concord_Sync_Key__c"] in ending.pairs
+        if record["practifi__External_ID__c"]
+        and record["Concord_Sync_Key__c"] in ending.pairs
+        # A record from the recycle bin brings its old marks along, and keeps them while its owner takes no part.
+        and record["Id"] not in ending.world.diary.restored
     )
     doubled = ((one, count) for one, count in partners.items() if count > 1)
     yield from (f"{count} records in Practifi for one event ({one[-8:]})" for one, count in doubled)
@@ -224,6 +227,7 @@ def i6_nothing_deleted_by_accident(ending: Ending) -> Problems:
         # A copy that went because its organizer's went, or an item that was made and deleted before we knew its id.
         is_indirect = any(native == "" or (source is Side.GRAPH and native not in ending.graph) for native in found)
         times = sum(other.side is command.side for key, other in _deletions(ending) if key == pair_key)
+        by_people += _times_turned(ending, pair_key)
         if not by_people and not is_indirect:
             problems.append(f"{command.command_id} deleted an item in {command.side} that nobody deleted elsewhere")
         elif by_people and times > by_people and all(deletions[source, native] for native in found):
@@ -232,6 +236,18 @@ def i6_nothing_deleted_by_accident(ending: Ending) -> Problems:
         if not any(getattr(settings, allowed) for settings in ending.world.settings_history):
             problems.append(f"{command.command_id} deleted in {command.side} against the policy")
     return problems
+
+
+def _times_turned(ending: Ending, pair_key: str) -> int:
+    """How often people made a series of a single event: its dates stand in Practifi by themselves from then on."""
+    kinds = [
+        entry.what.item.kind
+        for _, entry in ending.journal
+        if entry.pair_key == pair_key and isinstance(entry.what, Seen) and entry.what.item is not None
+        if entry.what.side is Side.GRAPH
+    ]
+    pairs = zip([Kind.SINGLE, *kinds], kinds, strict=False)
+    return sum(before is Kind.SINGLE and after is Kind.SERIES_MASTER for before, after in pairs)
 
 
 def _deletions(ending: Ending) -> list[tuple[str, Command]]:

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.graph.wire import PAIR_TAG
@@ -83,6 +83,11 @@ class Texts:
             self.diary.secrets.add(f"{SECRET}{self.number}")
         return text
 
+    def next_number(self) -> int:
+        """A number that was not given before."""
+        self.number += 1
+        return self.number
+
     def moment(self, now: datetime) -> datetime:
         """A start, mostly in the next two months, on a quarter of an hour that differs each time."""
         self.number += 1
@@ -97,6 +102,22 @@ GRAPH_EDITS: Final = (
 SALESFORCE_EDITS: Final = (*GRAPH_EDITS, "send_invitations", "owner")
 ONLINE: Final = {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
 CONFLICTS: Final = ("subject", "body", "location", "time")
+
+
+# Dates of series that are looked at: from before anything made here to almost as far as Concord carries them.
+SERIES_BEHIND: Final = timedelta(days=60)
+SERIES_AHEAD: Final = timedelta(days=58)
+TAG_EXPANDED: Final = f"singleValueExtendedProperties($filter=id eq '{PAIR_TAG}')"
+
+
+def is_date(event: dict[str, Any]) -> bool:
+    """Whether an event is one date of a series."""
+    return event["type"] in {"occurrence", "exception"}
+
+
+def stamp(moment: datetime) -> str:
+    """A time as Salesforce takes it, and Graph in a query."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def zoned(moment: datetime) -> dict[str, str]:
@@ -117,11 +138,24 @@ class Outlook:
     now: Callable[[], datetime]
 
     def events(self, mailbox: str) -> list[dict[str, Any]]:
-        """The living events of a mailbox."""
-        expand = f"singleValueExtendedProperties($filter=id eq '{PAIR_TAG}')"
-        query = {"$top": "500", "$expand": expand}
-        found: list[dict[str, Any]] = self.request("GET", f"/users/{mailbox}/events", None, query)["value"]
+        """The living events of a mailbox, series date by date as far as Concord carries them."""
+        found = self._listed(mailbox)
+        if any(one["type"] == "seriesMaster" for one in found):
+            now = self.now()
+            window = {"startDateTime": stamp(now - SERIES_BEHIND), "endDateTime": stamp(now + SERIES_AHEAD)}
+            query = {"$top": "500", "$expand": TAG_EXPANDED, **window}
+            viewed = self.request("GET", f"/users/{mailbox}/calendarView", None, query)["value"]
+            found = [one for one in found if one["type"] != "seriesMaster"] + [one for one in viewed if is_date(one)]
         return [one for one in found if not one["isCancelled"]]
+
+    def masters(self, mailbox: str) -> list[dict[str, Any]]:
+        """The living series of a mailbox."""
+        return [one for one in self._listed(mailbox) if one["type"] == "seriesMaster" and not one["isCancelled"]]
+
+    def _listed(self, mailbox: str) -> list[dict[str, Any]]:
+        query = {"$top": "500", "$expand": TAG_EXPANDED}
+        found: list[dict[str, Any]] = self.request("GET", f"/users/{mailbox}/events", None, query)["value"]
+        return found
 
     def pick(self, *, organizer: bool = True) -> tuple[Person, dict[str, Any]] | None:
         """Somebody's event."""
@@ -181,6 +215,11 @@ class Outlook:
             case "show_as":
                 others = [one for one in ("busy", "free", "tentative", "oof") if one != event["showAs"]]
                 return {"showAs": self.rng.choice(others)}
+            case "time" if is_date(event):
+                # No date of a series may reach its neighbour.
+                moved = datetime.fromisoformat(event["start"]["dateTime"][:19]).replace(tzinfo=UTC)
+                moved = moved.replace(minute=self.texts.next_number() % 60)
+                return {"isAllDay": False, "start": zoned(moved), "end": zoned(moved + timedelta(minutes=45))}
             case "time":
                 return {"isAllDay": False, "start": zoned(start), "end": zoned(start + timedelta(minutes=45))}
             case "all_day":
@@ -200,6 +239,8 @@ class Outlook:
             return ""
         person, event = picked
         groups = self.rng.sample(GRAPH_EDITS, self.rng.choice((1, 1, 2)))
+        if is_date(event):
+            groups = [one for one in groups if one != "all_day" and (one != "time" or not event["isAllDay"])]
         if not event["isOrganizer"]:
             groups = ["show_as"]
         body: dict[str, Any] = {}
@@ -261,11 +302,6 @@ FIELDS: Final = (
     "SystemModstamp"
 )
 SHOW_TIME_AS: Final = ("Busy", "Free", "Tentative", "Out of Office", "Working Elsewhere")
-
-
-def stamp(moment: datetime) -> str:
-    """A time as Salesforce takes it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass

@@ -20,6 +20,7 @@ from simulation.mutants import NONE, Mutant
 from simulation.outcome import Ending, read_ending
 from simulation.people import clash
 from simulation.remembered import remembered
+from simulation.series import Series
 from simulation.world import World
 
 ROUNDS_MAX: Final = 60
@@ -228,6 +229,13 @@ def _told(act: Callable[[World], str]) -> Callable[[World], str]:
     return told
 
 
+def _on_series(name: str) -> Callable[[World], str]:
+    return _told(lambda world: world.series.acts()[name][1]())
+
+
+SERIES_ACTS: Final = {name: (often, _on_series(name)) for name, (often, _) in Series(None).acts().items()}
+
+
 ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "made in Outlook": (7, _told(lambda world: world.outlook.create())),
     "made in Practifi": (6, lambda world: world.practifi.create()),
@@ -254,6 +262,7 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "timer": (5, _timer),
     "time": (3, _time),
     "delta token": (1, lambda world: world.drop_delta_tokens()),
+    **SERIES_ACTS,
     "poison": (0.5, lambda world: world.poison_topic()),
     "overlap": (2, lambda world: world.reopen_overlap()),
 }

@@ -38,6 +38,7 @@ from simulation.log import Log, Outgoing, Stored
 from simulation.mutants import Mutant
 from simulation.people import SALESFORCE_EDITS, Diary, Outlook, Practifi, Texts
 from simulation.processes import Process
+from simulation.series import Series
 from simulation.services import Services
 from simulation.stages import Followed, GraphSource, SalesforceSource
 from simulators.clock import SimulatorClock
@@ -90,6 +91,7 @@ class World:
         texts = Texts(self.rng, self.diary)
         people, clients = self.services.people, self.services.clients
         self.outlook = Outlook(self.services.as_outlook, self.rng, texts, self.diary, people, clients, self.clock.now)
+        self.series = Series(self.outlook)
         self.practifi = Practifi(
             self.services.as_practifi, self.rng, texts, self.diary, people, clients, self.clock.now
         )
