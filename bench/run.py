@@ -41,6 +41,7 @@ SETTINGS: Final = {
     "sync_private_events": "on",
     "sync_internal_events": "on",
     "sync_unmatched_events": "on",
+    "invitation_limit_per_hour": "0",  # a day, or a load, in minutes
 }
 BY: Final = "bench"
 

@@ -47,6 +47,7 @@ SETTINGS: Final = {
     "sync_private_events": "on",
     "sync_internal_events": "on",
     "sync_unmatched_events": "on",
+    "invitation_limit_per_hour": "0",  # a day, or a load, in minutes
 }
 # With calendars of others the range begins here, or most of what they hold would be too old to cross.
 IMPORTS_SINCE: Final = {"commencement_date": "2000-01-01"}

@@ -39,6 +39,7 @@ TWO_WAY = {
     "sync_private_events": "on",
     "sync_internal_events": "on",
     "sync_unmatched_events": "on",
+    "invitation_limit_per_hour": "0",  # a day, or a load, in minutes
 }
 # Longest waits, in seconds: far beyond what is usual, so that a busy machine fails nothing.
 SEEN_S = 40.0
