@@ -20,7 +20,7 @@ from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles import connections
 from concord.roles.directories import is_graphs, publish
-from concord.roles.known import known_ids
+from concord.roles.known import known_owners
 from concord.roles.mailbox import MailboxLook, Means
 from concord.roles.reading import read_under
 from concord.roles.unreadable import send_unreadable
@@ -128,13 +128,14 @@ class GraphSource:
             tell=lambda changes: self._tell(changes, lane),
             put_aside=lambda broken: send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason),
             known=lambda: self._known(mailbox),
+            settings=self.settings.latest,
             now=lambda: datetime.now(UTC),
         )
         await MailboxLook(row, reach, lane, means).read(cursor)
 
-    async def _known(self, mailbox: str) -> set[str]:
-        log.info("asking for events that a full read did not bring", mailbox=mailbox)
-        return await known_ids(self._app, GRAPH_CHANGES, partition_of(mailbox, self._app.partitions), mailbox)
+    async def _known(self, mailbox: str) -> dict[str, str]:
+        log.info("looking up on the log which events of a mailbox are known", mailbox=mailbox)
+        return await known_owners(self._app, GRAPH_CHANGES, partition_of(mailbox, self._app.partitions), mailbox)
 
     async def _tell(self, changes: Iterable[Change], lane: Lane) -> None:
         """Put changes on the log, with the settings that stood when they had been read."""

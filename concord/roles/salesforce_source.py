@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -13,23 +13,21 @@ from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles import connections
 from concord.roles.directories import is_salesforces, publish
-from concord.roles.known import known_ids
+from concord.roles.known import known_owners
+from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.reading import read_under
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer
 from connectors.exchange import run_async
 from connectors.salesforce.directory import read_directory
-from connectors.salesforce.source import poll_page, verify_missing
 from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
 from schemas.cursors import SalesforceCursor
-from schemas.errors import ResyncNeeded
 from schemas.topics import SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
 
 APP_NAME: Final = "concord-source-salesforce"
 EVENT_KEY: Final = "Event"
 DIRECTORY_KEY: Final = "!directory"
-VERIFY_AT_ONCE: Final = 200
 
 log: Final = structlog.get_logger(__name__)
 
@@ -80,44 +78,27 @@ class SalesforceSource:
         publish(lane, entries, self.directory.directory, is_salesforces)
 
     async def _poll(self, lane: Lane) -> None:
-        names = await self.salesforce.names()
         row = EVENT_KEY.encode()
         raw = lane.get(row)
         cursor = decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(EVENT_KEY)
-        position, is_last, needs_full_read = "", False, False
-        while not is_last:
-            exchange = poll_page(
-                cursor, names, now=datetime.now(UTC), overlap_s=self._config.salesforce_overlap_s,
-                position=position,
-            )  # fmt: skip
-            try:
-                page = await run_async(exchange, self.salesforce.client.send_async)
-            except ResyncNeeded:
-                position = ""  # the query's locator died: ask again from the cursor
-                continue
-            await self._publish(page.changes, lane)
-            for broken in page.unreadable:
-                send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason)
-            await lane.acknowledged()
-            cursor, position, is_last = page.cursor, page.position, page.is_last
-            needs_full_read = needs_full_read or page.needs_full_read
-            if not needs_full_read:
-                lane.set(row, encode(cursor))
-        if needs_full_read:
-            await self._verify(lane)
-            lane.set(row, encode(cursor))
+        means = PollMeans(
+            ask=lambda exchange: run_async(exchange, self.salesforce.client.send_async),
+            tell=lambda changes: self._tell(changes, lane),
+            put_aside=lambda broken: send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason),
+            known=self._known,
+            settings=self.settings.latest,
+            now=lambda: datetime.now(UTC),
+        )
+        names = await self.salesforce.names()
+        await EventPoll(row, names, self._config.salesforce_overlap_s, lane, means).read(cursor)
 
-    async def _verify(self, lane: Lane) -> None:
-        """The deletion log has a gap: every id known from the log is asked for."""
-        ids = sorted(await known_ids(self._app, SALESFORCE_CHANGES, None))
-        log.info("the deletion log has a gap: asking for every known event", count=len(ids))
-        for start in range(0, len(ids), VERIFY_AT_ONCE):
-            some = ids[start : start + VERIFY_AT_ONCE]
-            changes = await run_async(verify_missing(some, now=datetime.now(UTC)), self.salesforce.client.send_async)
-            await self._publish(changes, lane)
-            await lane.acknowledged()
+    async def _known(self) -> dict[str, str]:
+        log.info("looking up on the log which events are known")
+        return await known_owners(self._app, SALESFORCE_CHANGES, None)
 
-    async def _publish(self, changes: tuple[Change, ...], lane: Lane) -> None:
+    async def _tell(self, changes: Iterable[Change], lane: Lane) -> None:
+        """Put changes on the log, with the settings that stood when they had been read."""
+        changes = tuple(changes)
         headers = read_under(await self.settings.latest()) if changes else ()
         for change in changes:
             lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change), headers=headers)

@@ -7,7 +7,6 @@ around the connectors' exchanges.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import SimpleNamespace
@@ -15,11 +14,12 @@ from typing import Any, Final
 
 from concord.roles import reconcile as role
 from concord.roles.graph_source import COVERED, reach_of
+from concord.roles.known import Owners
 from concord.roles.mailbox import MailboxLook, Means
+from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.sinks import Sink, options
 from connectors.graph import sink as graph_sink
 from connectors.graph.source import Unreadable
-from connectors.salesforce import source as salesforce_source
 from connectors.salesforce.fields import FieldNames
 from projections.directory import Directory
 from schemas.changes import Change, Wakeup
@@ -27,7 +27,6 @@ from schemas.codec import decode, encode
 from schemas.commands import Command, Outcome
 from schemas.cursors import GraphCursor, SalesforceCursor
 from schemas.directory import DirectoryEntry
-from schemas.errors import UnreadableRecord
 from schemas.settings import Settings
 from schemas.state import PairState
 from schemas.topics import (
@@ -78,6 +77,10 @@ class Followed:
             self._directory.put((record.key or b"").decode(), decode(DirectoryEntry, record.value))
         return self._directory
 
+    async def latest(self) -> Settings:
+        """As `SettingsFollower.latest`."""
+        return self.settings
+
     async def complete(self) -> Directory:
         """As `DirectoryFollower.complete`: the simulation fills the directory before it begins."""
         return self.directory
@@ -87,15 +90,11 @@ class Followed:
 CONFIG: Final = SimpleNamespace(graph_window_days=1825, graph_page_size=7)
 
 
-def known_ids(log: Log, topic: str, mailbox: str = "") -> set[str]:
-    """As `concord.roles.known`: the ids whose last change on the log was no removal."""
-    alive: set[str] = set()
-    for record in log.whole(topic):
-        with suppress(UnreadableRecord):
-            change = decode(Change, record.value)
-            if mailbox in ("", change.mailbox):
-                (alive.add if change.item is not None else alive.discard)(change.id)
-    return alive
+def known_owners(log: Log, topic: str, mailbox: str = "") -> dict[str, str]:
+    """As `concord.roles.known`: the items whose last change on the log was no removal, and whose they are."""
+    owners = Owners(mailbox)
+    owners.take(record.value for record in log.whole(topic))
+    return owners.alive
 
 
 @dataclass(frozen=True)
@@ -132,10 +131,10 @@ class GraphSource:
             headers = ((ORIGIN, found.id.encode()), ("reason", found.reason.encode()))
             lane.send(SYNC_QUARANTINE, mailbox.encode(), found.native.encode(), headers=headers)
 
-        async def known() -> set[str]:
-            return known_ids(self.log, GRAPH_CHANGES, mailbox)
+        async def known() -> dict[str, str]:
+            return known_owners(self.log, GRAPH_CHANGES, mailbox)
 
-        return Means(self.transport.run, tell, put_aside, known, self.now)
+        return Means(self.transport.run, tell, put_aside, known, self.followed.latest, self.now)
 
 
 def sink(transport: Transport, apply: Callable[..., Any], now: Callable[[], datetime]) -> Step:
@@ -177,7 +176,7 @@ graph_apply: Final = graph_sink.apply_command
 
 @dataclass(frozen=True)
 class SalesforceSource:
-    """Polls when woken; the table keeps the cursor. The loop of `concord.roles.salesforce_source`."""
+    """Polls when woken; the table keeps the cursor: as `concord.roles.salesforce_source` does."""
 
     log: Log
     transport: Transport
@@ -191,31 +190,20 @@ class SalesforceSource:
         row = CURSOR_ROW + name.encode()
         raw = lane.get(row)
         cursor = decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(name)
-        position, needs_full_read = "", False
-        while True:
-            poll = salesforce_source.poll_page(
-                cursor, self.names, now=self.now(), overlap_s=OVERLAP_S, position=position
-            )
-            page = await self.transport.run(poll)
-            assert not page.unreadable, page.unreadable
-            self._publish(lane, page.changes)
-            await lane.acknowledged()
-            cursor, position = page.cursor, page.position
-            needs_full_read |= page.needs_full_read
-            if not needs_full_read:
-                lane.set(row, encode(cursor))
-            if page.is_last:
-                break
-        if needs_full_read:
-            known = sorted(known_ids(self.log, SALESFORCE_CHANGES))
-            self._publish(lane, await self.transport.run(salesforce_source.verify_missing(known, now=self.now())))
-            await lane.acknowledged()
-            lane.set(row, encode(cursor))
+        await EventPoll(row, self.names, OVERLAP_S, lane, self._means(lane)).read(cursor)
 
-    @staticmethod
-    def _publish(lane: Any, changes: tuple[Change, ...]) -> None:
-        for change in changes:
-            lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change))
+    def _means(self, lane: Any) -> PollMeans:
+        async def tell(changes: Iterable[Change]) -> None:
+            for change in changes:
+                lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change))
+
+        def put_aside(found: Any) -> None:
+            raise AssertionError(f"{found} cannot be read")
+
+        async def known() -> dict[str, str]:
+            return known_owners(self.log, SALESFORCE_CHANGES)
+
+        return PollMeans(self.transport.run, tell, put_aside, known, self.followed.latest, self.now)
 
 
 def agent(name: str, topic: str, step: Any, *, is_sink: bool = False) -> Agent:

@@ -1,0 +1,81 @@
+"""One poll of Salesforce's events: what changed goes on the log, then the cursor is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from concord.roles.removals import Known, Rows, Run, Tell
+from connectors.exchange import Exchange
+from connectors.salesforce.fields import FieldNames
+from connectors.salesforce.source import Page, Unreadable, poll_page, verify_missing
+from schemas.changes import Change
+from schemas.codec import encode
+from schemas.cursors import SalesforceCursor
+from schemas.errors import ResyncNeeded
+from schemas.settings import Settings
+
+# Ids asked for at a time when the deletion log has a gap.
+VERIFY_AT_ONCE: Final = 200
+
+
+@dataclass(frozen=True)
+class PollMeans:
+    """What a poll needs of its role. `ask` drives an exchange with Salesforce, `tell` sends changes, `put_aside` sends
+    what cannot be read to quarantine, `known` says what the log holds alive, `settings` are those in force, `now` is
+    the clock."""
+
+    ask: Callable[[Exchange[Any]], Awaitable[Any]]
+    tell: Tell
+    put_aside: Callable[[Unreadable], None]
+    known: Known
+    settings: Callable[[], Awaitable[Settings]]
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class EventPoll:
+    """One poll, from the cursor saved last to the present. `cursor_row` is where the cursor is saved."""
+
+    cursor_row: bytes
+    names: FieldNames
+    overlap_s: float
+    rows: Rows
+    means: PollMeans
+
+    async def read(self, cursor: SalesforceCursor) -> None:
+        """Read every page; raises what the exchanges raise, after which the next poll goes on from the last page."""
+        run = Run(cursor.name, self.rows, self.means.tell, self.means.known)
+        position, is_last, needs_full_read = "", False, False
+        while not is_last:
+            exchange = poll_page(
+                cursor, self.names, now=self.means.now(), overlap_s=self.overlap_s, position=position
+            )  # fmt: skip
+            try:
+                page: Page = await self.means.ask(exchange)
+            except ResyncNeeded:
+                position = ""  # the query's locator died: ask again from the cursor
+                continue
+            await run.tell(page.changes)
+            for broken in page.unreadable:
+                self.means.put_aside(broken)
+            await self.rows.acknowledged()
+            cursor, position, is_last = page.cursor, page.position, page.is_last
+            needs_full_read = needs_full_read or page.needs_full_read
+            if not needs_full_read:
+                run.save(self.cursor_row, encode(cursor))
+        if needs_full_read:
+            await self._verify(run)
+            run.save(self.cursor_row, encode(cursor))
+        await run.end(await self.means.settings())
+
+    async def _verify(self, run: Run) -> None:
+        """The deletion log has a gap: every id known from the log is asked for."""
+        ids = sorted(await self.means.known())
+        for start in range(0, len(ids), VERIFY_AT_ONCE):
+            exchange = verify_missing(ids[start : start + VERIFY_AT_ONCE], now=self.means.now())
+            changes: Iterable[Change] = await self.means.ask(exchange)
+            await run.tell(changes)
+            await self.rows.acknowledged()
