@@ -101,6 +101,7 @@ class MailboxLook:
         emptied = {change.id for change in page.changes if change.item and change.item.kind is Kind.SERIES_MASTER}
         for master_id in [*sorted(whole), *sorted((emptied | page.series.keys()) - whole)]:
             present, known = page.series.get(master_id, {}), self._known(run, master_id)
+            run.count_once(master_id, known)
             window = None if master_id in whole else page.window
             missing = [
                 instance

@@ -50,6 +50,7 @@ class Run:
     known: Known
     _removals: dict[str, Change] = field(default_factory=dict)
     _unsaved: dict[bytes, bytes] = field(default_factory=dict)
+    _series: dict[str, str] = field(default_factory=dict)
 
     async def tell(self, changes: Iterable[Change]) -> None:
         """Put what was read on the log, and keep removals back. An item that is read alive later was not removed."""
@@ -61,6 +62,10 @@ class Run:
             else:
                 alive.append(change)
         await self.send(alive)
+
+    def count_once(self, series: str, instances: Iterable[str]) -> None:
+        """However many of these instances of a series were removed, they count as one removal."""
+        self._series |= dict.fromkeys(instances, series)
 
     def get(self, row: bytes) -> bytes | None:
         """A row, as it will stand."""
@@ -82,7 +87,7 @@ class Run:
         owners: Mapping[str, str] = {}
         if bursts or (limit and len(self._removals) > limit):
             owners = await self.known()
-            found = bursts | owners_in_burst(self._removals, owners, settings)
+            found = bursts | owners_in_burst(self._removals, owners, settings, self._series)
             if found != bursts:
                 self.rows.set(row, json.dumps(sorted(found)).encode())
                 await self.rows.acknowledged()

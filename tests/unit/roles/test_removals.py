@@ -138,6 +138,20 @@ def test_rest_of_a_burst_is_marked_after_a_crash(told: int) -> None:
     assert desk.told["late"] is False
 
 
+def test_dates_of_a_series_count_once() -> None:
+    """They are told unmarked when their series ended, beside a few others."""
+    desk = Desk(log=alive(*IDS))
+
+    async def scenario() -> None:
+        run = desk.run
+        await run.tell(gone(*IDS))
+        run.count_once("master", IDS[:20])
+        await run.end(firm_settings())
+
+    asyncio.run(scenario())
+    assert desk.told == dict.fromkeys(IDS, False)
+
+
 def test_empty_run_deletes_nothing() -> None:
     """Nothing read, nothing told; where the source stands is saved all the same."""
     desk = Desk(log=alive(*IDS))

@@ -34,4 +34,14 @@ def test_each_owner_counts_alone_and_strangers_do_not() -> None:
     """Two users who tidy up at once are no burst; ids that were not alive are nobody's."""
     owners = {f"{owner}{n}": owner for owner in ("ann", "bob", "cleo") for n in range(30)}
     removed = [f"ann{n}" for n in range(20)] + [f"bob{n}" for n in range(21)] + [f"x{n}" for n in range(99)]
-    assert owners_in_burst(removed, owners, firm_settings()) == {"bob"}
+    assert owners_in_burst(removed, owners, firm_settings(), {}) == {"bob"}
+
+
+def test_dates_of_one_series_count_once() -> None:
+    """Whoever deletes a series of a hundred dates did one thing."""
+    owners = {f"d{n}": "ann" for n in range(100)} | {f"s{n}": "ann" for n in range(30)}
+    series = {f"d{n}": "master" for n in range(100)}
+    assert owners_in_burst(series, owners, firm_settings(), series) == frozenset()
+    removed = [*series, *(f"s{n}" for n in range(20))]
+    assert owners_in_burst(removed[:-1], owners, firm_settings(), series) == frozenset()
+    assert owners_in_burst(removed, owners, firm_settings(), series) == {"ann"}
