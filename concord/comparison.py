@@ -26,6 +26,7 @@ GROUPS: Final = ("subject", "body", "location", "time", "show_as", "privacy", "r
 
 EXTERNAL_ID: Final = "practifi__External_ID__c"
 SYNC_STATUS: Final = "practifi__Microsoft_365_Sync_Status__c"
+RECURRING: Final = "practifi__Recurring_in_Microsoft_365__c"
 INVITES: Final = "practifi__Send_Invitations_to_Attendees__c"
 # Salesforce takes no longer event, Practifi no more people, its Description no longer text (characters).
 LONGEST: Final = timedelta(days=14)
@@ -160,8 +161,8 @@ def _is_cut(whole: str, held: str) -> bool:
 
 @dataclass(frozen=True)
 class Firm:
-    """What is compared: per enabled mailbox its events (full Graph JSON with a `text` member), the Salesforce events
-    without invitees' copies, their relations, and who is who."""
+    """What is compared: per enabled mailbox its events (full Graph JSON with a `text` member; a series and its dates),
+    the Salesforce events without invitees' copies, their relations, and who is who."""
 
     mailboxes: Mapping[str, list[dict[str, Any]]]
     events: list[dict[str, Any]]
@@ -172,6 +173,8 @@ class Firm:
     """Practifi events saved at or after this moment must be in Microsoft 365."""
     earliest: datetime
     latest: datetime
+    horizon: datetime | None = None
+    """Dates of series that begin at or after this moment are not carried yet; None: all are."""
     practifi_has_own_people: bool = True
     """Whether Practifi's users may have added people of whom Microsoft 365 is not told (invitations not ticked)."""
 
@@ -192,6 +195,8 @@ def compare(firm: Firm) -> Agreement:
     for address, events in firm.mailboxes.items():
         for event in events:
             why = _not_leading(event, firm) or ("an attendee's copy" if event["id"] in led else None)
+            if event["type"] == "seriesMaster":
+                continue
             if why is None:
                 agreement.microsoft_events += 1
                 matched |= _check(agreement, firm, address, event, found.get(event["id"], []), related)
@@ -201,7 +206,24 @@ def compare(firm: Firm) -> Agreement:
         agreement.practifi_events += 1
         if record["Id"] not in matched:
             _check_alone(agreement, firm, record)
+    agreement.fates |= {master: _fate_of_series(fates) for master, fates in _by_series(firm, agreement.fates).items()}
     return agreement
+
+
+def _by_series(firm: Firm, fates: Mapping[str, str]) -> dict[str, list[str]]:
+    """What became of the dates of each series."""
+    events = [event for events in firm.mailboxes.values() for event in events]
+    series: dict[str, list[str]] = {event["id"]: [] for event in events if event["type"] == "seriesMaster"}
+    for event in events:
+        if event.get("seriesMasterId") in series:
+            series[event["seriesMasterId"]].append(fates[event["id"]])
+    return series
+
+
+def _fate_of_series(fates: list[str]) -> str:
+    """A series agrees when one of its dates does and none differs."""
+    decisive = [fate for fate in (DIFFERS, EQUAL) if fate in fates]
+    return (decisive or fates or ["a series without a date in the range of sync"])[0]
 
 
 def _not_leading(event: Mapping[str, Any], firm: Firm) -> str | None:
@@ -228,14 +250,16 @@ def _led_by_another_copy(firm: Firm, found: Mapping[str, list[dict[str, Any]]]) 
 def refusal(event: Mapping[str, Any], firm: Firm) -> str | None:
     """Why an event rightly stays out of Practifi, if it does."""
     start, end = instant(event["start"]), instant(event["end"])
-    if event["type"] != "singleInstance":
-        return "part of a series"
+    if event["type"] == "seriesMaster":
+        return "a series, whose dates are events of their own"
     if event["isDraft"]:
         return "a draft"
     if start < firm.earliest:
         return f"begins before {firm.earliest:%d %b %Y}, where the range of sync begins"
     if start > firm.latest:
         return f"begins after {firm.latest:%d %b %Y}, where the range of sync ends"
+    if event["type"] != "singleInstance" and firm.horizon is not None and start >= firm.horizon:
+        return f"a date of a series after {firm.horizon:%d %b %Y}, up to where series are carried"
     return f"longer than {LONGEST.days} days, which Salesforce refuses" if end - start > LONGEST else None
 
 
@@ -244,7 +268,8 @@ def _check(
     related: Mapping[str, list[dict[str, Any]]],
 ) -> set[str]:  # fmt: skip
     """One Microsoft 365 event against its Practifi records; returns the ids of these."""
-    name = f"{event['subject'][:60]!r} of {address}"
+    when = f" on {instant(event['start']):%d %b %Y}" if event["type"] != "singleInstance" else ""
+    name = f"{event['subject'][:60]!r} of {address}{when}"
     refused = refusal(event, firm)
     if refused is not None and not records:
         agreement.refused[refused] += 1
@@ -258,6 +283,8 @@ def _check(
         for group in differences(microsoft, practifi, may_have_more_people=more):
             one, other = getattr(microsoft, group), getattr(practifi, group)
             problems.append(f"{name}: {group} is {one!r} in Microsoft 365 and {other!r} in Practifi")
+        if bool(record.get(RECURRING)) != (event["type"] != "singleInstance"):
+            problems.append(f"{name}: Practifi shows {record.get(RECURRING)!r} as its recurrence")
         if record[SYNC_STATUS] != "Synced":
             problems.append(f"{name}: Practifi shows {record[SYNC_STATUS]!r} instead of 'Synced'")
     agreement.problems += problems
@@ -293,7 +320,7 @@ def doubled(now: Firm, before: Firm) -> list[str]:
 def _looks(firm: Firm) -> dict[str, Counter[tuple[str, datetime, datetime]]]:
     microsoft: Counter[tuple[str, datetime, datetime]] = Counter()
     for event in (event for events in firm.mailboxes.values() for event in events):
-        if _not_leading(event, firm) is None:
+        if _not_leading(event, firm) is None and event["type"] != "seriesMaster":
             subject = plain(event["subject"])[:255].strip()
             microsoft[subject, instant(event["start"]), instant(event["end"])] += 1
     practifi: Counter[tuple[str, datetime, datetime]] = Counter()

@@ -8,7 +8,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from concord.cli_output import out, say
 from concord.demo_day import Firm, Scene, scenes
 from concord.demo_evidence import Evidence, gather, read_log, sent_mails, shared_marks
 from concord.demo_players import Outlook, Practifi
+from concord.demo_series import series_scenes
 from concord.demo_summary import judge, show
 from concord.dev import DevOptions, Environment, Interruptions, ended_by_signals, environment
 from concord.settling import Settling, wait_settled
@@ -180,7 +182,10 @@ def perform(env: Environment, phases: Phases) -> Evidence:
     ):
         broker = env.broker.address
         _until(lambda: len(read_directory(broker).complete_sides) == 2, DIRECTORY_S, "the directory of both sides")
-        before = gather(env.simulators, outlook, practifi, Settings(users=tuple(_everybody(broker))))
+        since = date.fromisoformat(IMPORTS_SINCE["commencement_date"])
+        before = gather(
+            env.simulators, outlook, practifi, Settings(users=tuple(_everybody(broker)), commencement_date=since)
+        )
         set_settings(broker, SETTINGS | (IMPORTS_SINCE if env.simulators.reports else {}), by="demo")
         settings = switch_users(broker, [], enable=True, every=True, by="demo")
         phases.done("read the directory, enable everybody")
@@ -189,7 +194,8 @@ def perform(env: Environment, phases: Phases) -> Evidence:
         with progress.shown():
             shortfalls = _first_exchange(env, progress, SETTLE_S + imported * SETTLE_PER_EVENT_S)
             phases.done("exchange the existing events")
-            shortfalls += _day(scenes(_cast(env, outlook, practifi, settings)), progress)
+            cast = _cast(env, outlook, practifi, settings)
+            shortfalls += _day(chain(scenes(cast), series_scenes(cast)), progress)
             phases.done("the day")
         settling = wait_settled(broker, SETTLE_S)
         if not settling.is_settled:

@@ -111,7 +111,7 @@ def _in_outlook(firm: Firm) -> Iterator[Scene]:
         "attendee list changed in Outlook", "Practifi", edit("review", {"attendees": third}),
         lambda: _people(firm, "review") == {record for record, _, _ in firm.contacts[1:4]},
     )  # fmt: skip
-    first, last = _around_clock_change(day)
+    first, last = around_clock_change(day)
     all_day = {
         "subject": "Conference", "isAllDay": True, "showAs": "oof",
         "start": {"dateTime": f"{first:%Y-%m-%d}T00:00:00", "timeZone": "Australia/Sydney"},
@@ -231,7 +231,7 @@ def _people(firm: Firm, name: str) -> set[str]:
     return {row["RelationId"] for row in rows}
 
 
-def _around_clock_change(after: datetime) -> tuple[datetime, datetime]:
+def around_clock_change(after: datetime) -> tuple[datetime, datetime]:
     """The Saturday before and the Tuesday after the first Sunday of the next April, when Sydney's clocks go back."""
     year = after.year + (after.month >= 4)
     sunday = datetime(year, 4, 1, tzinfo=UTC)

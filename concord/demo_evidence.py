@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, Final
 
 from concord.comparison import EXTERNAL_ID, Firm
 from concord.demo_players import Outlook, Practifi
@@ -17,6 +18,9 @@ from schemas.settings import Settings
 from schemas.topics import GRAPH_CHANGES, GRAPH_COMMANDS, SALESFORCE_CHANGES, SYNC_DECISIONS, SYNC_OUTCOMES
 from simulators.ics import ImportReport
 from simulators.launch import Simulators
+
+# Dates of series are looked at this far beyond where they are carried, so that what was carried too far shows.
+BEYOND: Final = timedelta(days=31)
 
 Mails = Counter[tuple[str, str]]
 """Mails by kind and lower-case address."""
@@ -53,9 +57,10 @@ def gather(simulators: Simulators, outlook: Outlook, practifi: Practifi, setting
     """What both services hold now of all users that the settings name."""
     users = [user for user in settings.users if user.salesforce_id]
     earliest, latest = _range(settings, datetime.now(UTC))
+    horizon = _horizon(settings, datetime.now(UTC))
     events = simulators.on_salesforce(simulators.salesforce.records, "Event")
     return Firm(
-        mailboxes={user.address.lower(): outlook.all(user.address) for user in users},
+        mailboxes={user.address.lower(): outlook.all(user.address, earliest, horizon + BEYOND) for user in users},
         events=[event for event in events if not event["IsChild"]],
         relations=simulators.on_salesforce(simulators.salesforce.records, "EventRelation"),
         records=_records(practifi),
@@ -63,6 +68,7 @@ def gather(simulators: Simulators, outlook: Outlook, practifi: Practifi, setting
         since=max((user.outbound_since for user in users if user.outbound_since is not None), default=latest),
         earliest=earliest,
         latest=latest,
+        horizon=horizon,
         practifi_has_own_people=False,
     )
 
@@ -84,6 +90,15 @@ def _range(settings: Settings, now: datetime) -> tuple[datetime, datetime]:
         return earliest, now.replace(year=now.year + settings.inbound_years)
     except ValueError:  # 29 February
         return earliest, now.replace(year=now.year + settings.inbound_years, day=28)
+
+
+def _horizon(settings: Settings, now: datetime) -> datetime:
+    """The midnight up to which dates of series are carried: so many months ahead, or that month's last day."""
+    years, month = divmod(now.month - 1 + settings.series_months, 12)
+    for day in range(now.day, 0, -1):
+        with contextlib.suppress(ValueError):
+            return datetime(now.year + years, month + 1, day, tzinfo=UTC)
+    raise AssertionError("every month has a first day")
 
 
 def read_log(broker: str) -> Log:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import httpx
@@ -13,6 +13,8 @@ from schemas.errors import ConcordError
 
 # Longest wait for one answer of a simulator, in seconds.
 TIMEOUT_S: Final = 30.0
+# Days that one calendar view may span.
+VIEW_DAYS_MAX: Final = 1800
 
 
 class RequestFailed(ConcordError, RuntimeError):
@@ -57,17 +59,42 @@ class Outlook:
         answer = self._http.get(f"/users/{mailbox}/events/{event_id}")
         return None if answer.status_code == 404 else _ok(answer)
 
-    def all(self, mailbox: str) -> list[dict[str, Any]]:
-        """Every event of a mailbox, its body as plain text also under `text`."""
-        events: list[dict[str, Any]] = []
-        link: str | None = f"/users/{mailbox}/events?$top=200"
-        while link:
-            page = _ok(self._http.get(link))
-            events += page["value"]
-            link = page.get("@odata.nextLink")
+    def all(self, mailbox: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+        """Every event of a mailbox, series also date by date where dates lie between the two moments. Bodies stand as
+        plain text also under `text`."""
+        events = self._pages(f"/users/{mailbox}/events?$top=200")
+        if any(event["type"] == "seriesMaster" for event in events):
+            dates: dict[str, dict[str, Any]] = {}
+            for start, end in _windows(since, until):
+                window = f"startDateTime={practifi_time(start)}&endDateTime={practifi_time(end)}"
+                viewed = self._pages(f"/users/{mailbox}/calendarView?{window}&$top=500")
+                dates |= {event["id"]: event for event in viewed if event["type"] != "singleInstance"}
+            events += dates.values()
         for event in events:
             event["text"] = event["body"]["content"]
         return events
+
+    def instances(self, mailbox: str, master_id: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
+        """The dates of one series between two moments, by start."""
+        window = f"startDateTime={practifi_time(since)}&endDateTime={practifi_time(until)}"
+        found = self._pages(f"/users/{mailbox}/events/{master_id}/instances?{window}&$top=200")
+        return sorted(found, key=lambda event: str(event["start"]["dateTime"]))
+
+    def _pages(self, link: str | None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while link:
+            page = _ok(self._http.get(link))
+            found += page["value"]
+            link = page.get("@odata.nextLink")
+        return found
+
+
+def _windows(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The time between two moments in pieces that a calendar view takes."""
+    while since < until:
+        end = min(until, since + timedelta(days=VIEW_DAYS_MAX))
+        yield since, end
+        since = end
 
 
 class Practifi:

@@ -123,7 +123,7 @@ def test_a_day_at_the_firm_ends_with_both_sides_agreeing(demos: tuple[Demo, Demo
     assert "\x1b" not in demo.printed
     assert "[bold" not in demo.printed
     acts = re.findall(r" +(Practifi|Microsoft 365|both) +(\S+) s$", demo.printed, re.MULTILINE)
-    assert len(acts) == 12
+    assert len(acts) == 15
     assert demo.count("predicted in the decisions") == demo.count("sent by Exchange for these writes") > 0
     assert demo.count("duplicates") == 0
     assert demo.count("workers restarted") >= 1

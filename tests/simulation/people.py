@@ -246,14 +246,19 @@ class Outlook:
         body: dict[str, Any] = {}
         for group in groups:
             body |= self.edited(group, event)
-        self.patch(person, event["id"], body, *groups)
+        if not self.patch(person, event, body, *groups):
+            return ""
         return f"{person.name} edits {event['subject']!r} ({event['id'][-8:]}) in Outlook: {', '.join(groups)}"
 
-    def patch(self, person: Person, event_id: str, body: dict[str, Any], *groups: str) -> None:
-        """Change an event."""
-        self.request("PATCH", f"/users/{person.mailbox}/events/{event_id}", body)
+    def patch(self, person: Person, event: dict[str, Any], body: dict[str, Any], *groups: str) -> bool:
+        """Change an event. False when Graph refuses it, as it does when a date of a series would pass its neighbour."""
+        event_id = event["id"]
+        path = f"/users/{person.mailbox}/events/{event_id}"
+        if self.request("PATCH", path, body, None, is_date(event)) is None:
+            return False
         also = ("teams",) if "body" in groups else ()  # a body without its join block ends the Teams meeting
         self.diary.touch("graph", event_id, *("time" if one == "all_day" else one for one in groups), *also)
+        return True
 
     def respond(self) -> str:
         """An attendee answers."""
@@ -481,7 +486,8 @@ def clash(outlook: Outlook, practifi: Practifi, rng: random.Random) -> str:
     group = rng.choice(CONFLICTS)
     other = group if rng.random() < 0.6 else rng.choice([one for one in CONFLICTS if one != group])
     ours, theirs = outlook.edited(group, event), practifi.edited(other, record)
-    outlook.patch(person, event["id"], ours, group)
+    if not outlook.patch(person, event, ours, group):
+        return ""
     practifi.patch(record["Id"], theirs, other)
     if other == group:
         outlook.diary.conflicts.append(

@@ -248,7 +248,8 @@ class Series:
         if picked is None or picked[1]["isAllDay"]:
             return ""
         person, event = picked
-        self.outlook.patch(person, event["id"], self.outlook.edited("time", event), "time")
+        if not self.outlook.patch(person, event, self.outlook.edited("time", event), "time"):
+            return ""
         return f"{person.name} moves one date of {event['subject']!r} ({event['id'][-8:]})"
 
     def cancel_date(self) -> str:

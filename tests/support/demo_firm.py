@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from concord.comparison import EXTERNAL_ID, INVITES, SYNC_STATUS, Firm
+from concord.comparison import EXTERNAL_ID, INVITES, RECURRING, SYNC_STATUS, Firm
 from concord.demo_evidence import Evidence, Log
 
 ADVISER, PARTNER = "tessa@firm.example", "idris@firm.example"
@@ -16,6 +16,7 @@ OWNERS = {ADVISER: "005000000000001AAA", PARTNER: "005000000000002AAA"}
 CLIENTS = {f"client{number:02d}@home.example": f"0030000000000{number:02d}AAA" for number in range(1, 61)}
 RECORDS = {**CLIENTS, **OWNERS}
 EARLIEST, LATEST = datetime(2026, 1, 1, tzinfo=UTC), datetime(2036, 6, 1, tzinfo=UTC)
+HORIZON = datetime(2027, 1, 1, tzinfo=UTC)
 SINCE = datetime(2026, 6, 1, tzinfo=UTC)
 
 
@@ -88,10 +89,11 @@ def relation(number: int, client: int, status: str) -> dict[str, Any]:
 
 
 def agreeing_firm() -> Firm:
-    """Four events that stand on both sides, and of each kind one that rightly stands on one side only.
+    """Six events that stand on both sides, and of each kind one that rightly stands on one side only.
 
     1 a meeting with two clients; 2 a private one; 3 a leave of two days, out of office, without reminder; 4 a meeting
-    with 60 clients, of whom Practifi takes 50. Then a draft, a part of a series, one too early, one too late, one too
+    with 60 clients, of whom Practifi takes 50. Then a series of two dates that agree and a third beyond the horizon, a
+    draft, one too early, one too late, one too
     long, one cancelled, a colleague's copy of the first, and an old Practifi event.
     """
     many = [person(address) for address in CLIENTS]
@@ -103,7 +105,13 @@ def agreeing_firm() -> Firm:
     }  # fmt: skip
     alone = [
         graph_event(5, isDraft=True),
-        graph_event(6, type="occurrence"),
+        graph_event(
+            6,
+            type="occurrence",
+            seriesMasterId="series-1",
+            start={"dateTime": "2027-02-01T02:00:00.0000000", **day},
+            end={"dateTime": "2027-02-01T03:00:00.0000000", **day},
+        ),
         graph_event(7, start={"dateTime": "2025-12-31T23:00:00.0000000", **day}),
         graph_event(8, start={"dateTime": "2036-07-01T00:00:00.0000000", **day}),
         graph_event(9, end={"dateTime": "2026-07-24T03:00:00.0000000", **day}),
@@ -115,6 +123,9 @@ def agreeing_firm() -> Firm:
         graph_event(3, **leave),
         graph_event(4, attendees=many),
         *alone,
+        graph_event(20, id="series-1", type="seriesMaster"),
+        graph_event(20, type="occurrence", seriesMasterId="series-1"),
+        graph_event(27, type="exception", seriesMasterId="series-1"),
     ]
     records = [
         practifi_record(1),
@@ -124,14 +135,19 @@ def agreeing_firm() -> Firm:
             EndDateTime="2026-07-04T00:00:00.000+0000", practifi__Show_Time_As__c="Out of Office",
         ),
         practifi_record(4),
+        practifi_record(20, **{RECURRING: "Weekly on Mon, no end"}),
+        practifi_record(27, **{RECURRING: "Weekly on Mon, no end"}),
         practifi_record(
             30, **{EXTERNAL_ID: None, SYNC_STATUS: "Not Synced", "LastModifiedDate": "2026-05-01T00:00:00.000+0000"}
         ),
     ]  # fmt: skip
-    relations = [relation(1, 1, "Accepted"), relation(1, 2, "New"), *(relation(4, n, "New") for n in range(1, 51))]
+    answered = [(number, *answer) for number in (1, 20, 27) for answer in ((1, "Accepted"), (2, "New"))]
+    relations = [relation(*one) for one in (*answered, *((4, number, "New") for number in range(1, 51)))]
     copy = graph_event(1, id="copy-1", isOrganizer=False)
     mailboxes = {ADVISER: events, PARTNER: [copy]}
-    return Firm(mailboxes, records, relations, RECORDS, OWNERS, SINCE, EARLIEST, LATEST, practifi_has_own_people=False)
+    return Firm(
+        mailboxes, records, relations, RECORDS, OWNERS, SINCE, EARLIEST, LATEST, HORIZON, practifi_has_own_people=False
+    )
 
 
 def tampered(side: str, number: int, changes: dict[str, Any]) -> Firm:

@@ -28,7 +28,7 @@ from schemas.settings import Settings, UserSetting
 from schemas.state import PairState
 from schemas.topics import GRAPH_COMMANDS, SYNC_DECISIONS, SYNC_OUTCOMES
 from simulators.firm import build_firm
-from streams.policy import inbound_range
+from streams.policy import inbound_range, months_ahead
 
 T = TypeVar("T")
 
@@ -189,11 +189,15 @@ class Running:
         for row in self.practifi.query("SELECT Id, Email FROM User WHERE IsActive = true"):
             records |= {row["Email"].lower(): row["Id"]} if row["Email"] else {}
         earliest, latest = inbound_range(self.settings, datetime.now(UTC))
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        horizon = months_ahead(midnight, self.settings.series_months)
         since = max(user.outbound_since for user in self.users if user.outbound_since is not None)
         events = sims.on_salesforce(sims.salesforce.records, "Event")
         return compare(
             Firm(
-                mailboxes={user.address.lower(): self.outlook.all(user.address) for user in self.users},
+                mailboxes={
+                    user.address.lower(): self.outlook.all(user.address, earliest, horizon) for user in self.users
+                },
                 events=[record for record in events if not record["IsChild"]],
                 relations=sims.on_salesforce(sims.salesforce.records, "EventRelation"),
                 records=records,
@@ -201,6 +205,7 @@ class Running:
                 since=since,
                 earliest=earliest,
                 latest=latest,
+                horizon=horizon,
             )
         )
 

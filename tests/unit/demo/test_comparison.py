@@ -11,20 +11,31 @@ import pytest
 from support.demo_firm import ADVISER, CLIENTS, PARTNER, agreeing_firm, graph_event, person, practifi_record, tampered
 
 from concord import comparison
-from concord.comparison import EQUAL, EXTERNAL_ID, GROUPS, INVITES, SYNC_STATUS, Firm, compare, doubled
+from concord.comparison import (
+    DIFFERS,
+    EQUAL,
+    EXTERNAL_ID,
+    GROUPS,
+    INVITES,
+    RECURRING,
+    SYNC_STATUS,
+    Firm,
+    compare,
+    doubled,
+)
 
 AT_FOUR = {"dateTime": "2026-07-01T04:00:00.0000000", "timeZone": "UTC"}
 
 
 def test_a_firm_that_agrees_agrees() -> None:
-    """Four events are equal; each of the others is told apart with its reason, none is a problem."""
+    """Six events are equal; each of the others is told apart with its reason, none is a problem."""
     agreement = compare(agreeing_firm())
     assert agreement.problems == []
-    assert (agreement.agreeing, agreement.practifi_events) == (4, 5)
+    assert (agreement.agreeing, agreement.practifi_events) == (6, 7)
     assert agreement.refused == Counter(
         {
             "a draft": 1,
-            "part of a series": 1,
+            "a date of a series after 01 Jan 2027, up to where series are carried": 1,
             "begins before 01 Jan 2026, where the range of sync begins": 1,
             "begins after 01 Jun 2036, where the range of sync ends": 1,
             "longer than 14 days, which Salesforce refuses": 1,
@@ -34,7 +45,35 @@ def test_a_firm_that_agrees_agrees() -> None:
     assert agreement.fates["event-1"] == EQUAL
     assert agreement.fates["event-10"] == "cancelled by its organizer"
     assert agreement.fates["copy-1"] == "an attendee's copy"
-    assert len(agreement.fates) == 11, "an event has no fate"
+    assert agreement.fates["series-1"] == EQUAL
+    assert len(agreement.fates) == 14, "an event has no fate"
+
+
+def test_recurrence_is_compared_date_by_date() -> None:
+    """A date that is missing, differs, or does not say that it is part of a series is a problem of that date alone, and
+    its series does not count as equal."""
+    firm = agreeing_firm()
+    for number, change, words in (
+        (20, {"Subject": "Other"}, "on 20 Jul 2026: subject is"),
+        (27, {EXTERNAL_ID: "nobody"}, "on 27 Jul 2026: 0 events in Practifi"),
+        (27, {RECURRING: None}, "on 27 Jul 2026: Practifi shows None as its recurrence"),
+        (1, {RECURRING: "Daily, no end"}, "Practifi shows 'Daily, no end' as its recurrence"),
+    ):
+        records = [one | (change if one["Id"] == practifi_record(number)["Id"] else {}) for one in firm.events]
+        agreement = compare(replace(firm, events=records))
+        assert words in agreement.problems[0], agreement.problems
+        assert (agreement.fates["series-1"] == DIFFERS) is (number != 1)
+
+
+def test_recurrence_without_a_date_in_range_says_so() -> None:
+    """A series none of whose dates is carried is not lost: it says why, as its dates do."""
+    firm = agreeing_firm()
+    series = [graph_event(28, id="series-2", type="seriesMaster"), graph_event(29, id="series-3", type="seriesMaster"),
+              graph_event(29, type="occurrence", seriesMasterId="series-3", isDraft=True)]  # fmt: skip
+    agreement = compare(replace(firm, mailboxes={**firm.mailboxes, PARTNER: series}))
+    assert agreement.problems == []
+    assert agreement.fates["series-2"] == "a series without a date in the range of sync"
+    assert agreement.fates["series-3"] == "a draft"
 
 
 MICROSOFT = {

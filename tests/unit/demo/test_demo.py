@@ -89,7 +89,7 @@ def test_a_good_day_ends_with_0_and_its_counts(run: Run) -> None:
     assert row(printed, "predicted in the decisions") == row(printed, "sent by Exchange for these writes") == "3"
     assert row(printed, "duplicates") == "0"
     assert row(printed, "workers restarted") == "1"
-    assert row(printed, "on both sides and equal") == "4"
+    assert row(printed, "on both sides and equal") == "6"
     assert row(printed, "together") == "5.5 s"
     assert list(run.folder.iterdir()) == []
     assert run.was_stopped
