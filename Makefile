@@ -43,7 +43,7 @@ test: setup ## run every test that this machine can run
 	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests -m "not soak" --last-failed --last-failed-no-failures none; }
 
 test-unit: setup ## only the tests that need neither broker nor network
-	$(BIN)/python -m pytest tests/unit tests/property tests/simulation
+	$(BIN)/python -m pytest tests/unit tests/property tests/scenarios tests/simulation
 
 sim: setup ## seeded simulation of the whole loop: SEED=n repeats one run, SEEDS=200 runs many
 	PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) --steps $(STEPS)
@@ -56,6 +56,9 @@ bench: setup ## latency, fold rate, requests per change, memory: one table from 
 
 flow: setup ## print the flow: every topic, who writes and who reads it
 	@$(BIN)/python -m concord topics flow
+
+rules: setup ## write docs/reference/rules.md; fails if a rule of the product has no test
+	PYTHONPATH=tests $(BIN)/python -m support.rules
 
 fmt: setup ## format the code
 	$(BIN)/ruff format .
@@ -94,4 +97,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo up down test test-unit sim soak bench flow fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup demo up down test test-unit sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean

@@ -57,7 +57,8 @@ def master_id_of(event: Mapping[str, Any]) -> str:
 def as_instance(item: Item, event: Mapping[str, Any], master: Mapping[str, Any]) -> Item:
     """The item of an instance, named by its series and original date, with the series in words.
 
-    `original_start` is that date as a midnight in UTC: like an all-day date it floats.
+    `original_start` is that date as a midnight in UTC: like an all-day date it floats. A mark of ours that it shows is
+    its series': a single event was marked, and repeated afterwards. It names no date, so it is left out.
     """
     uid = master.get("iCalUId")
     day = original_date(event, master, item.content.span.start_utc)
@@ -65,6 +66,7 @@ def as_instance(item: Item, event: Mapping[str, Any], master: Mapping[str, Any])
         item,
         i_cal_uid=uid if isinstance(uid, str) and uid else item.i_cal_uid,
         original_start=datetime.combine(day, time(), UTC),
+        sync_key="",
         content=replace(item.content, recurring=in_words(master.get("recurrence"))),
     )
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.builders import firm_settings, meeting
@@ -36,6 +37,7 @@ from streams.mapping import readable, value
 
 
 @given(acts=histories(edit_acts(people=True), DELETIONS), first=FIRSTS)
+@pytest.mark.rule("7.21")
 def test_settled_pair_stays_quiet(acts: list[Act], first: Side) -> None:
     """Whatever happened: once settled, reading everything again decides nothing and sends nothing."""
     world, key, _ = lived(acts, first=first)
@@ -115,6 +117,7 @@ ORDERS: Final = st.permutations([Side.GRAPH, Side.SALESFORCE])
 
 
 @given(ms=edits_of(Side.GRAPH), sf=some_edits(SALESFORCE_EDITS, at_least=0), order=ORDERS, first=FIRSTS)
+@pytest.mark.rule("7.15")
 def test_microsoft_wins_per_group_and_the_loser_is_kept(
     ms: dict[str, Any], sf: dict[str, Any], order: list[Side], first: Side
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import ANN, firm_settings
@@ -46,6 +47,7 @@ def sent_under(acts: list[Act], first: Side, **members: Any) -> list[Command]:
 
 
 @given(acts=HISTORIES, first=FIRSTS)
+@pytest.mark.rule("2a.direction")
 def test_inbound_only_writes_nothing_to_microsoft(acts: list[Act], first: Side) -> None:
     """Not an edit, not a deletion, not a mark."""
     sent = sent_under(acts, first, direction=Direction.MICROSOFT_TO_PRACTIFI)
@@ -53,6 +55,7 @@ def test_inbound_only_writes_nothing_to_microsoft(acts: list[Act], first: Side) 
 
 
 @given(acts=HISTORIES, first=FIRSTS)
+@pytest.mark.rule("2a.direction")
 def test_outbound_only_writes_nothing_but_marks_to_practifi(acts: list[Act], first: Side) -> None:
     """Microsoft's changes never flow back."""
     sent = sent_under(acts, first, direction=Direction.PRACTIFI_TO_MICROSOFT)
@@ -60,6 +63,7 @@ def test_outbound_only_writes_nothing_but_marks_to_practifi(acts: list[Act], fir
 
 
 @given(acts=HISTORIES, first=FIRSTS)
+@pytest.mark.rule("10.7")
 def test_disabled_user_has_nothing_written_anywhere(acts: list[Act], first: Side) -> None:
     """Product facts §10.7: stop both directions, delete nothing on either side."""
     assert sent_under(acts, first, users=(replace(ANN, is_enabled=False, outbound_since=None),)) == []
@@ -83,6 +87,7 @@ def test_outbound_only_carries_practifis_edit_over_microsofts(
 
 
 @given(acts=histories(edit_acts(people=True)), first=FIRSTS, via=st.sampled_from(["direction", "user"]))
+@pytest.mark.rule("7.5")
 def test_turning_outbound_on_sends_nothing(acts: list[Act], first: Side, via: str) -> None:
     """Rule 7.5: whatever was saved before, reading everything again and Microsoft's later edits send none of it."""
     world, _, ids = lived([], first=first)
@@ -112,6 +117,7 @@ def test_turning_outbound_on_sends_nothing(acts: list[Act], first: Side, via: st
 
 
 @given(sf=some_edits(SALESFORCE_EDITS), later=some_edits(SALESFORCE_EDITS))
+@pytest.mark.rule("7.5")
 def test_next_save_sends_what_waited(sf: dict[str, Any], later: dict[str, Any]) -> None:
     """Rule 7.5: existing events go out when next saved, with all that differs by then."""
     world, _, ids = lived([], first=Side.SALESFORCE)
@@ -142,6 +148,7 @@ def test_deletion_ends_both_sides_where_the_policy_says_so(acts: list[Act], firs
 
 
 @given(first=FIRSTS, where=st.sampled_from(Side), acts=histories(edit_acts(people=True)))
+@pytest.mark.rule("2a.delete_from_microsoft", "2a.delete_from_practifi")
 def test_policy_no_detaches_and_nothing_is_resurrected(first: Side, where: Side, acts: list[Act]) -> None:
     """The survivor stays, and its later edits make nothing on the other side; its status says Not Synced."""
     settings = firm_settings(delete_from_microsoft=False, delete_from_practifi=False)

@@ -83,9 +83,8 @@ class World:
         self.settings = self.services.settings
         self.settings_history: list[Settings] = []
         self.followed = Followed(self.log)
-        self._fill_topics()
-        around = Surroundings(self.log, self.rng, self.clock.now, mutant.rules, self._at_point, self._taken, self.note)
-        self.processes = self._build(around)
+        self._rules = mutant.rules
+        self._begin()
         self.diary = Diary(unsettled=self.unsettled)
         self.services.saves_as = lambda: self.diary.origin
         texts = Texts(self.rng, self.diary)
@@ -95,6 +94,18 @@ class World:
         self.practifi = Practifi(
             self.services.as_practifi, self.rng, texts, self.diary, people, clients, self.clock.now
         )
+
+    def _begin(self) -> None:
+        self._fill_topics()
+        around = Surroundings(self.log, self.rng, self.clock.now, self._rules, self._at_point, self._taken, self.note)
+        self.processes = self._build(around)
+
+    def lose_everything(self) -> None:
+        """Every topic and table of Concord's is gone; the two services hold what they held."""
+        self.log = Log(WIDTH, {DIRECTORY_CHANGES: 1, SETTINGS_CHANGES: 1})
+        self.followed = Followed(self.log)
+        self._newest.clear()
+        self._begin()
 
     def _build(self, around: Surroundings) -> list[Process]:
         graph, salesforce = self.services.graph, self.services.salesforce

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.graph_driver import LossyWire, Send, send_to
-from support.graph_firm import ANA, BASE, CLIENT, OLD, TOKEN, TOM, build_graph, meeting
+from support.graph_firm import ANA, BASE, CLIENT, OLD, TOKEN, TOM, GraphClient, build_graph, meeting
 
 from connectors.exchange import run
 from connectors.graph import wire
@@ -158,6 +158,7 @@ def test_an_event_that_leaves_the_window_is_alive() -> None:
     assert change.item.content.span.start_utc.month == 3
 
 
+@pytest.mark.rule("7.19")
 def test_events_outside_the_window_never_count_as_deleted() -> None:
     """Delta reports them as removed whenever they are made or edited: they arrive as what they are."""
     sim = build_graph()
@@ -214,6 +215,7 @@ def test_an_attendees_copy_of_a_cancelled_meeting_is_a_removal() -> None:
     assert change.cause == "deletion"
 
 
+@pytest.mark.rule("7.19")
 def test_a_dead_token_reads_everything_again_and_deletes_only_what_is_gone() -> None:
     """What was deleted while the token was dead is found by its address, not by its absence."""
     sim = build_graph()
@@ -406,3 +408,19 @@ def settle(reader: Reader) -> None:
             return
         reader.sim.clock.advance(10)
     raise AssertionError("the mailbox does not settle")
+
+
+@pytest.mark.rule("7.1")
+def test_only_the_default_calendar_is_read() -> None:
+    """An event of a second calendar of the same mailbox is not told, also when the cursor died and all is read anew."""
+    sim = build_graph()
+    fill(sim, 2)
+    client = GraphClient(sim)
+    made = client.send("POST", f"/users/{TOM.id}/calendars", {"name": "Birds"}).json()
+    answer = client.send("POST", f"/users/{TOM.id}/calendars/{made['id']}/events", meeting(subject="Owls"))
+    assert answer.status == 201
+    reader = Reader(sim)
+    reader.round()
+    sim.expire_delta_tokens()
+    reader.round()
+    assert reader.subjects() == ["M00", "M01"]

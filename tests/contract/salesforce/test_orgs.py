@@ -25,10 +25,11 @@ from support.salesforce_driver import (
     update,
 )
 
-from connectors.exchange import run
+from connectors.exchange import Call, Reply, run
 from connectors.salesforce.directory import read_directory
 from connectors.salesforce.fields import FieldNames, read_field_names
 from connectors.salesforce.org import adapted
+from projections.directory import Directory
 from schemas.calendar import Attendee, Sensitivity, ShowAs
 from schemas.commands import Result
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
@@ -196,6 +197,7 @@ def directory(org: SalesforceClient, names: FieldNames = NAMES) -> tuple[Directo
     return run(read_directory(names), calls_to(org))
 
 
+@pytest.mark.rule("7.8")
 def test_everybody_is_read_with_every_address() -> None:
     """Users, contacts by each of their email fields, rooms; last the mark that all was read."""
     fields = (*contact_fields("practifi"), column("Old_Mail__c", "email", "Old", "NCU", length=80, custom=True))
@@ -224,6 +226,24 @@ def test_everybody_is_read_with_every_address() -> None:
     assert [(entry.id, entry.name) for entry in rooms] == [(org.ids["room"], "Room 4")]
     assert entries[-1] == DirectoryEntry(EntryKind.COMPLETE, "salesforce")
     assert all(entry.address for entry in entries if entry.kind is EntryKind.ADDRESS)
+
+
+@pytest.mark.rule("7.9")
+def test_encrypted_addresses_are_read_as_they_come_and_match_nobody() -> None:
+    """An encrypted field cannot be filtered on, so no query does; what it shows instead matches nobody."""
+    org = build_lasting(Org())
+    org.simulator.update("Contact", org.ids["contact"], {"Email": "xxxxx@xxxxx.xxx"}, origin="system")
+    queries: list[str] = []
+
+    def send(call: Call) -> Reply:
+        queries.append(call.params.get("q", "") if call.params else "")
+        return calls_to(org)(call)
+
+    known = Directory()
+    for entry in run(read_directory(NAMES), send):
+        known.put(entry.key, entry)
+    assert not [query for query in queries if "Email" in query.partition(" WHERE ")[2]]
+    assert known.record_for("sun@kim.example") is None
 
 
 def test_a_large_directory_is_read_page_by_page() -> None:

@@ -36,6 +36,7 @@ def starts(first: datetime, *weeks: int, hours: int = 0) -> list[str]:
     return [f"{first + timedelta(weeks=week, hours=hours):%Y-%m-%dT%H:%M}" for week in weeks]
 
 
+@pytest.mark.rule("10.2", "10.3")
 def test_a_series_from_its_making_to_its_end(firm: Running) -> None:
     """Five dates arrive, each once. One is moved, one deleted, the series re-timed: the pairs stay, so the records keep
     their ids and nothing is doubled. An edit and a deletion in Practifi reach that date only. The series' deletion ends

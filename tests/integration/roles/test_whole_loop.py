@@ -33,6 +33,7 @@ def test_enabling_exchanges_what_exists_and_writes_nothing_to_microsoft(firm: Ru
         assert kept[record["Id"]]["SystemModstamp"] == record["SystemModstamp"], "enabling wrote to an existing record"
 
 
+@pytest.mark.rule("7.16")
 def test_each_edit_in_outlook_arrives_in_practifi(firm: Running) -> None:
     """A meeting made in Outlook appears in Practifi; each group of its content follows when edited; its deletion
     deletes the record. Microsoft 365 is never written."""
@@ -73,6 +74,7 @@ def test_each_edit_in_outlook_arrives_in_practifi(firm: Running) -> None:
     assert firm.graph_writes(marks) == []
 
 
+@pytest.mark.rule("7.16")
 def test_each_edit_in_practifi_arrives_in_outlook(firm: Running) -> None:
     """An event made in Practifi is created in the owner's calendar and invites its attendees; each group follows when
     edited; attendees alone send nothing (rule 7.6); its deletion deletes the event there."""
@@ -129,6 +131,7 @@ def test_each_edit_in_practifi_arrives_in_outlook(firm: Running) -> None:
     firm.assert_mails_as_predicted()
 
 
+@pytest.mark.rule("7.15")
 def test_microsoft_wins_a_conflict_and_the_losing_value_is_kept(firm: Running) -> None:
     """The subject edited on both sides at once becomes Microsoft's on both; the location, edited in Practifi only, is
     carried over; the decision keeps what was overruled (rule 7.15)."""
@@ -152,6 +155,7 @@ def test_microsoft_wins_a_conflict_and_the_losing_value_is_kept(firm: Running) -
     assert lost in ([], ["Practifi's quarterly talk"]), "read one after another, or as a conflict"
 
 
+@pytest.mark.rule("7.7")
 def test_all_day_and_private_entries_cross_both_ways(firm: Running) -> None:
     """All-day entries keep their dates (Salesforce names the last day, Graph the midnight after it); private ones
     cross without their attendees."""

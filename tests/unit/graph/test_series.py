@@ -35,11 +35,13 @@ def series(kind: str, end: dict[str, Any] | None = None, **pattern: Any) -> dict
         ({"pattern": "weekly"}, ""),
     ],
 )  # fmt: skip
+@pytest.mark.rule("4.recurring")
 def test_a_series_reads_as_a_sentence(recurrence: Any, words: str) -> None:
     """Pattern and range become one sentence; what is no series becomes nothing."""
     assert in_words(recurrence) == words
 
 
+@pytest.mark.rule("4.recurring")
 def test_the_sentence_fits_its_field() -> None:
     """A sentence longer than the field ends with an ellipsis at its last character."""
     text = in_words(series("weekly", daysOfWeek=["monday"] * 90))
@@ -69,6 +71,7 @@ def test_an_instance_has_the_date_its_rule_gave(event: dict[str, Any], master: d
     assert original_date(event, master, datetime(2026, 3, 23, 22, tzinfo=UTC)) == day
 
 
+@pytest.mark.rule("10.2")
 def test_an_instance_is_known_by_its_series_and_date() -> None:
     """The instance's own iCalUId differs from date to date; the series' iCalUId and the date name it."""
     times = {"start": {"dateTime": "2026-03-24T01:00:00", "timeZone": "UTC"},
@@ -76,7 +79,8 @@ def test_an_instance_is_known_by_its_series_and_date() -> None:
     event = {"id": "x", "type": "exception", "seriesMasterId": "m", "iCalUId": "own", **times,
              "originalStart": "2026-03-23T22:00:00Z"}  # fmt: skip
     master = {"id": "m", "iCalUId": "series", "recurrence": {**SYDNEY["recurrence"], "pattern": {"type": "daily"}}}
-    item = as_instance(to_item(event, "mailbox"), event, master)
+    item = as_instance(to_item(event, "mailbox", "s:the series"), event, master)
+    assert item.sync_key == "", "a mark names the series, not the date"
     assert (item.i_cal_uid, item.original_start) == ("series", datetime(2026, 3, 24, tzinfo=UTC))
     assert item.content.recurring == "Daily, no end"
 

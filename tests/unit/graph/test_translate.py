@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.graph import translate, wire
-from connectors.graph.translate import UnreadableEvent, to_body, to_content, to_item, to_native
+from connectors.graph.translate import WRITTEN_GROUPS, UnreadableEvent, to_body, to_content, to_item, to_native
 from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Change, Kind, Side
 from schemas.codec import decode, encode
@@ -385,3 +385,13 @@ CONTENTS = st.builds(
 def test_what_is_written_reads_back(content: CalendarEvent) -> None:
     """A body made from a content, read as an event, is that content: the two directions are inverse."""
     assert to_content(to_body(content, CONTENT)) == content
+
+
+@pytest.mark.rule("7.3")
+def test_attachments_are_neither_read_nor_written() -> None:
+    """An event with attachments reads as one without, and no group writes any."""
+    plain = {"id": "x", "subject": "Review", "start": {"dateTime": "2026-03-09T09:00:00", "timeZone": "UTC"},
+             "end": {"dateTime": "2026-03-09T10:00:00", "timeZone": "UTC"}}  # fmt: skip
+    attached = {**plain, "hasAttachments": True, "attachments": [{"name": "plan.pdf"}]}
+    assert to_content(attached) == to_content(plain)
+    assert "attachments" not in to_body(to_content(attached), WRITTEN_GROUPS)

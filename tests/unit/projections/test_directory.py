@@ -41,6 +41,7 @@ RANKED = [
 
 
 @pytest.mark.parametrize("first", range(len(RANKED)))
+@pytest.mark.rule("7.10")
 def test_preference_among_records_that_share_an_address(first: int) -> None:
     """User before Email before Alternative Email before custom fields; within a class the oldest record id (7.10)."""
     found = directory(*reversed(RANKED[first:])).record_for(SHARED)
@@ -56,6 +57,7 @@ def test_order_of_arrival_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("text", ["shared@firm.example", " SHARED@FIRM.EXAMPLE\t", "Shared@Firm.Example"])
+@pytest.mark.rule("7.10")
 def test_addresses_compare_folded_and_trimmed(text: str) -> None:
     """Neither case nor white space around it makes another address; nor does the sharp s."""
     found = directory(RANKED[0]).record_for(text)
@@ -89,6 +91,7 @@ def test_tombstone_forgets_one_fact_only() -> None:
     assert built.address_of("005B") is None
 
 
+@pytest.mark.rule("7.17")
 def test_record_is_invited_under_its_best_address() -> None:
     """Its Email before its Alternative Email before custom fields; within a class the first by alphabet."""
     built = directory(

@@ -166,6 +166,7 @@ def test_user_without_salesforce_record_cannot_be_enabled() -> None:
     assert [problem.split(":")[0] for problem in caught.value.problems] == ["carl@firm.example", "dora@firm.example"]
 
 
+@pytest.mark.rule("3.licences")
 def test_more_users_than_licences_cannot_be_enabled() -> None:
     """Enabled users never exceed the licences (rule 1.4); 0 licences means that the number is not watched."""
     licensed = changed(Settings(), licences="1")
@@ -175,6 +176,7 @@ def test_more_users_than_licences_cannot_be_enabled() -> None:
     assert len(with_users(Settings(), ANN, BOB).users) == 2
 
 
+@pytest.mark.rule("3.licences")
 def test_licences_cannot_fall_below_the_enabled_users() -> None:
     """The same rule the other way round, listed with the other problems."""
     settings = with_users(changed(Settings(), licences="2"), ANN, BOB)
@@ -194,6 +196,7 @@ def test_licences_cannot_fall_below_the_enabled_users() -> None:
         (date(2026, 6, 30), date(2025, 12, 30)),
     ],
 )
+@pytest.mark.rule("2b.commencement_date")
 def test_commencement_date_is_filled_in_six_months_before_the_first_user_is_enabled(
     today: date, expected: date
 ) -> None:

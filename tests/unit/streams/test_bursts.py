@@ -23,6 +23,7 @@ from streams.bursts import is_burst, owners_in_burst
         (21, 9999, {"deletion_limit_percent": 0}, True),
     ],
 )  # fmt: skip
+@pytest.mark.rule("7.20")
 def test_more_than_the_larger_of_number_and_share(
     removed: int, known: int, settings: dict[str, int], expected: bool
 ) -> None:

@@ -197,6 +197,7 @@ def test_deletion_that_would_mail_too_many_is_held_and_a_drop_keeps_the_event() 
 
 
 @pytest.mark.parametrize("side", [GRAPH, SALESFORCE])
+@pytest.mark.rule("7.20")
 def test_deletion_of_a_burst_waits_and_goes_when_released(side: Side) -> None:
     """On either side. Read again, nothing happens; the survivor shows Pending."""
     world = World(settings=firm_settings(invitation_limit_per_write=0))

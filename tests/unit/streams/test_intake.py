@@ -140,6 +140,7 @@ def people(*attendees: Attendee, organizer: Attendee | None = None, **members: o
     return identified(replace(item, content=content), the_firm())
 
 
+@pytest.mark.rule("7.8")
 def test_addresses_are_matched_to_records() -> None:
     """User, client by Email, client by Alternative Email in another case; strangers stay strangers."""
     item = people(

@@ -102,6 +102,7 @@ def test_mapping_twice_is_mapping_once(table: dict[object, object]) -> None:
     assert all(table[mapped] == mapped for mapped in table.values())
 
 
+@pytest.mark.rule("4.show_as")
 def test_show_as_follows_the_list_that_the_org_has() -> None:
     """Five values in the extended list; in the standard one Tentative and Working Elsewhere read Busy."""
     standard = firm_settings(show_as_list=ShowAsList.STANDARD)
@@ -119,11 +120,13 @@ def test_show_as_follows_the_list_that_the_org_has() -> None:
     }
 
 
+@pytest.mark.rule("4.private")
 def test_every_sensitivity_but_normal_is_private() -> None:
     """Fail safe: personal and confidential are treated as private."""
     assert [is_private(meeting(sensitivity=kind)) for kind in Sensitivity] == [False, True, True, True]
 
 
+@pytest.mark.rule("4.responses")
 def test_answers_read_as_practifi_knows_them() -> None:
     """The organizer has accepted; the others as they answered."""
     people = [replace(CLIENT, record_id=f"003{answer}", response=answer) for answer in Response]
@@ -167,6 +170,7 @@ def test_times_have_whole_seconds() -> None:
     assert view(meeting(span=fractions)).span == exact
 
 
+@pytest.mark.rule("7.7")
 def test_private_event_is_seen_without_attendees() -> None:
     """Rule 7.7: whatever Microsoft 365 lists."""
     assert view(meeting(sensitivity=Sensitivity.CONFIDENTIAL, attendees=(CLIENT, COLLEAGUE))).attendees == ()
@@ -184,6 +188,7 @@ BOTH = firm_settings(users=(ANN, BOB))
 NOBODY = firm_settings(users=(replace(ANN, is_enabled=False), replace(BOB, is_enabled=False)))
 
 
+@pytest.mark.rule("7.12")
 def test_owner_is_the_organizer_if_enabled_else_the_mailbox_user() -> None:
     """Rule 7.12, whoever delivered the event; nobody enabled, nobody owns it."""
     copy = graph_item(mailbox=BOB.mailbox, organizer_mailbox=ANN.mailbox, is_organizer=False)
@@ -211,6 +216,7 @@ def test_matched_people_are_records_once_and_never_the_owner() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.rule("7.11")
 def test_matched_people_come_by_name_then_address_and_fifty_at_most() -> None:
     """Rule 7.11: case-folded display name, then address; the first 50, each record counted once."""
     crowd = [Attendee(f"{n:03}@x.example", "b" if n % 2 else "B", record_id=f"003{n:03}") for n in reversed(range(60))]
@@ -294,6 +300,7 @@ def test_unknown_answers_stay_to_be_told() -> None:
 # ---- outbound -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("4.responses")
 def test_created_event_holds_everything_but_what_is_salesforces() -> None:
     """People only where invitations are asked for (7.18), each with an address and no answer; no marks, no owner."""
     source = meeting(
@@ -402,3 +409,11 @@ def test_different_values_read_differently() -> None:
     assert readable(one, PEOPLE) != readable(meeting(attendees=(OTHER,)), PEOPLE)
     assert readable(one, TIME) != readable(replace(one, span=span(5, 2)), TIME)
     assert readable(replace(one, sensitivity=Sensitivity.PRIVATE), PRIVACY) == "private"
+
+
+@pytest.mark.rule("2a.send_invitations")
+@pytest.mark.parametrize("default", [True, False])
+def test_event_that_comes_in_takes_the_firms_default_for_invitations(default: bool) -> None:
+    """Send Invitations to Attendees begins as the setting says."""
+    settings = firm_settings(send_invitations=default)
+    assert practifi_view(graph_item(), settings).send_invitations is default

@@ -44,6 +44,7 @@ def test_list_lets_through_what_it_names(listed: tuple[str, ...], passing: set[s
     assert {origin for origin in origins if may_go_out(origin, settings)} == passing
 
 
+@pytest.mark.rule("7.4")
 def test_import_of_500_events_writes_nothing_to_microsoft_and_mails_nobody() -> None:
     """A batch with invited clients, in the future and the past: no command, no mail; each event says why."""
     world = World(origin=BULK)
@@ -57,6 +58,7 @@ def test_import_of_500_events_writes_nothing_to_microsoft_and_mails_nobody() -> 
     assert len(world.pairs) == 500
 
 
+@pytest.mark.rule("7.4")
 def test_imported_event_goes_out_when_somebody_saves_it_by_hand() -> None:
     """Rule 7.5 knows only the save: an import that a person takes up is that person's event, and invites once."""
     world = lone(Side.SALESFORCE, meeting(attendees=(CLIENT,), send_invitations=True), origin=BULK)

@@ -32,6 +32,7 @@ GRAPH, SALESFORCE = Side.GRAPH, Side.SALESFORCE
 # ---- owners and copies -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("10.6")
 def test_reassignment_in_practifi_is_held() -> None:
     """Product facts §10.6: a new organizer would mean cancel and re-invite. Other edits still go out."""
     world = World(settings=firm_settings(users=(ANN, BOB)))
@@ -46,6 +47,7 @@ def test_reassignment_in_practifi_is_held() -> None:
     assert only(world, SALESFORCE).owner_id == "005BOB"
 
 
+@pytest.mark.rule("10.5")
 def test_outside_organizers_event_is_inbound_only() -> None:
     """Product facts §10.5: edits in Practifi are not written, and the status shows why."""
     world = World()
@@ -70,6 +72,7 @@ def in_bobs_mailbox(world: World, uid: str, **members: Any) -> str:
 
 
 @pytest.mark.parametrize("is_bob_first", [True, False])
+@pytest.mark.rule("7.12")
 def test_one_meeting_in_two_mailboxes_is_one_practifi_event(is_bob_first: bool) -> None:
     """Rule 7.12: owned by the organizer, whichever copy is read first."""
     world = World(settings=firm_settings(users=(ANN, BOB)))
@@ -84,6 +87,7 @@ def test_one_meeting_in_two_mailboxes_is_one_practifi_event(is_bob_first: bool) 
     assert len(sent(world)) == 1
 
 
+@pytest.mark.rule("7.12")
 def test_attendees_copy_starts_no_pair_while_the_organizer_is_enabled() -> None:
     """It is recorded and ignored (design §3)."""
     world = World(settings=firm_settings(users=(ANN, BOB)))
@@ -273,6 +277,7 @@ def test_refused_create_is_not_made_and_is_tried_when_the_event_changes() -> Non
 
 @pytest.mark.parametrize("first", list(Side))
 @pytest.mark.parametrize("side", list(Side))
+@pytest.mark.rule("2a.delete_from_microsoft", "2a.delete_from_practifi")
 def test_deletion_is_carried_where_the_policy_says_yes(side: Side, first: Side) -> None:
     """In Practifi: cancellations are mailed and predicted. In Microsoft 365: nobody is."""
     world = World()

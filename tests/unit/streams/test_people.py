@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from support.builders import (
     CLIENT,
     COLLEAGUE,
@@ -37,6 +38,7 @@ def test_people_travel_inbound_with_their_answers() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.rule("7.6")
 def test_attendee_list_alone_is_not_carried_outbound() -> None:
     """Rule 7.6; the next save of anything else takes it along, where invitations are asked for."""
     world = World()
@@ -54,6 +56,7 @@ def test_attendee_list_alone_is_not_carried_outbound() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.rule("7.18")
 def test_ticking_invitations_later_adds_the_attendees() -> None:
     """Rule 7.18: added and invited then; nothing else is written."""
     world = World()
@@ -91,6 +94,7 @@ def test_ticking_invitations_for_somebody_without_address_is_agreed_without_a_wr
     assert (world.commands[before:], state_of(world).reason) == ([], "attendees_only")
 
 
+@pytest.mark.rule("7.18")
 def test_unticking_invitations_uninvites_nobody() -> None:
     """No cancellation is mailed for an unticked box, whatever happened to the list."""
     world = World()
@@ -132,6 +136,7 @@ def test_answer_alone_neither_drops_nor_brings_back_people_in_practifi() -> None
     }  # fmt: skip
 
 
+@pytest.mark.rule("7.11")
 def test_more_than_fifty_are_shortened_inbound_and_never_written_outbound() -> None:
     """Rule 7.11: the first 50 by name; the other fields still travel."""
     crowd = tuple(Attendee(f"{n:02}@out.example", f"N{n:02}") for n in range(60))
@@ -151,6 +156,7 @@ def test_more_than_fifty_are_shortened_inbound_and_never_written_outbound() -> N
     assert len(world.items[GRAPH][graph_id].content.attendees) == 60
 
 
+@pytest.mark.rule("7.7a")
 def test_event_that_turns_private_in_microsoft_loses_its_relations_in_practifi() -> None:
     """Rule 7.7a: with the first write that says so; its attendees in Microsoft 365 are not touched."""
     world = World()
@@ -164,6 +170,7 @@ def test_event_that_turns_private_in_microsoft_loses_its_relations_in_practifi()
     assert (only(world, SALESFORCE).attendees, records(only(world, GRAPH))) == ((), ["003CLIENT"])
 
 
+@pytest.mark.rule("7.7a")
 def test_event_that_turns_private_in_practifi_mails_nobody() -> None:
     """Rule 7.7a: sensitivity is written, attendees never are; Practifi's relations go."""
     world = World()

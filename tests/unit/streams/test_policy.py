@@ -23,7 +23,7 @@ from support.builders import (
     span,
 )
 
-from schemas.calendar import Attendee, CalendarEvent, Sensitivity, TimeSpan
+from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, TimeSpan
 from schemas.changes import Item
 from schemas.groups import BODY, CONTENT, OWNER, PEOPLE, SUBJECT
 from schemas.settings import Direction
@@ -101,6 +101,7 @@ INBOUND_FACTORS = {
 DORA = replace(BOB, mailbox="mailbox-dora", salesforce_id="005DORA")
 
 
+@pytest.mark.rule("7.2", "2a.sync_private_events")
 def test_inbound_order_is_the_documented_one() -> None:
     """First hit names the reason: every combination of the factors, for an event that would enter."""
     count = 0
@@ -136,6 +137,7 @@ def test_participation_is_asked_only_when_an_event_enters() -> None:
         ((), CLIENT, None),
     ],
 )
+@pytest.mark.rule("2a.sync_internal_events", "2a.sync_unmatched_events")
 def test_internal_means_users_only_and_unmatched_means_no_outsider_matches(
     people: tuple[Attendee, ...], organizer: Attendee | None, code: str | None
 ) -> None:
@@ -145,6 +147,7 @@ def test_internal_means_users_only_and_unmatched_means_no_outsider_matches(
     assert inbound_gate(graph_item(content), None, settings, NOW) == code
 
 
+@pytest.mark.rule("10.1")
 def test_unmatched_toggle_does_not_let_internal_events_in() -> None:
     """Product facts §10.1: internal events obey their own toggle, and so do unmatched ones."""
     only_unmatched = firm_settings(sync_internal_events=False, sync_unmatched_events=True)
@@ -175,6 +178,7 @@ COMMENCEMENT = datetime(2025, 9, 3, tzinfo=UTC)
         (NOW.replace(year=2036) + SECOND, "out_of_range"),
     ],
 )
+@pytest.mark.rule("7.14", "2b.inbound_years")
 def test_inbound_range_runs_from_commencement_day_to_the_years_ahead(start: datetime, expected: str | None) -> None:
     """Both ends inclusive (rule 7.14); the start decides."""
     settings = firm_settings(commencement_date=COMMENCEMENT.date())
@@ -210,6 +214,7 @@ def test_range_without_a_commencement_date_begins_today() -> None:
         (datetime(2026, 3, 2, 9, tzinfo=UTC), 24, datetime(2028, 3, 2, 9, tzinfo=UTC)),
     ],
 )
+@pytest.mark.rule("7.14", "2b.outbound_months")
 def test_outbound_range_ends_whole_months_ahead(now: datetime, months: int, latest: datetime) -> None:
     """Inclusive; a day that the month lacks is its last day."""
     settings = firm_settings(outbound_months=months)
@@ -259,6 +264,7 @@ def test_moved_event_counts_at_its_old_and_its_new_start(
 
 
 @pytest.mark.parametrize(("days", "expected"), [(14, None), (15, "too_long")])
+@pytest.mark.rule("7.22")
 def test_fourteen_days_are_what_salesforce_takes(days: int, expected: str | None) -> None:
     """Rule 7.22, all-day or not; a second more than 14 days is too long."""
     all_day = TimeSpan(
@@ -385,6 +391,7 @@ def test_outbound_order_for_a_new_event() -> None:
         assert outbound(content, settings=settings, **merged(levels, "call")) == expected, name
 
 
+@pytest.mark.rule("7.11")
 def test_shortened_list_is_never_written() -> None:
     """Rule 7.11: of more than 50 attendees none is changed; other groups may be."""
     graph, ticked = graph_item(meeting(attendees=CROWD)), meeting(send_invitations=True)
@@ -412,6 +419,7 @@ SETTINGS_OF_DELETIONS = {
 }
 
 
+@pytest.mark.rule("2a.delete_from_microsoft")
 def test_deletion_in_microsoft_needs_user_direction_and_policy() -> None:
     """Practifi's record goes only under "Delete Synced Events, from Microsoft 365: Yes", also when it is history."""
     factors = SETTINGS_OF_DELETIONS | {
@@ -463,3 +471,11 @@ def test_every_reason_that_a_gate_gives_is_explained() -> None:
     codes |= {"deletion_kept", "truncated"}
     assert codes <= set(REASONS)
     assert all(row.text.endswith(".") and row.rule for row in REASONS.values())
+
+
+@pytest.mark.rule("7.13")
+@pytest.mark.parametrize("answer", list(Response))
+def test_no_answer_decides_whether_an_event_syncs(answer: Response) -> None:
+    """Whoever accepted, declined or said nothing: the event comes in and stands with its client."""
+    item = graph_item(meeting(attendees=(replace(CLIENT, response=answer),)))
+    assert inbound_gate(item, None, firm_settings(), NOW) is None

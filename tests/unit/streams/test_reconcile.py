@@ -159,6 +159,7 @@ LOST: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("group", [group for group in EDITS if group != PRIVACY])
+@pytest.mark.rule("7.15")
 def test_edit_on_both_sides_is_microsofts_and_the_other_is_kept(group: str) -> None:
     """Rule 7.15: the lost value stands in the decision, with the one that won."""
     world = World()
@@ -234,6 +235,7 @@ def test_edit_while_a_write_is_under_way_waits_for_its_outcome() -> None:
         ("sensitivity", Sensitivity.CONFIDENTIAL, Sensitivity.PRIVATE),
     ],
 )
+@pytest.mark.rule("4.lossy")
 def test_value_that_practifi_cannot_express_is_never_written_back(member: str, value: object, shown: object) -> None:
     """The lossy-pair rule: other edits leave it; an edit of it in Practifi replaces it."""
     world = World(settings=firm_settings(show_as_list=ShowAsList.STANDARD))
