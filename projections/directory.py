@@ -18,6 +18,7 @@ class Directory:
     _by_address: dict[str, dict[str, DirectoryEntry]] = field(default_factory=dict)
     _by_record: dict[str, dict[str, DirectoryEntry]] = field(default_factory=dict)
     _mailboxes: dict[str, set[str]] = field(default_factory=dict)
+    _rooms: dict[str, set[str]] = field(default_factory=dict)
 
     def put(self, key: str, entry: DirectoryEntry) -> None:
         """Add or replace one fact."""
@@ -29,6 +30,8 @@ class Directory:
         elif entry.kind is EntryKind.MAILBOX:
             for address in (entry.address, *entry.aliases):
                 self._mailboxes.setdefault(normal(address), set()).add(entry.id)
+        elif entry.kind is EntryKind.ROOM:
+            self._rooms.setdefault(entry.name.strip(), set()).add(key)
 
     def remove(self, key: str) -> None:
         """Forget one fact."""
@@ -41,6 +44,8 @@ class Directory:
         elif entry.kind is EntryKind.MAILBOX:
             for address in (entry.address, *entry.aliases):
                 self._mailboxes.get(normal(address), set()).discard(entry.id)
+        elif entry.kind is EntryKind.ROOM:
+            self._rooms.get(entry.name.strip(), set()).discard(key)
 
     def record_for(self, address: str) -> DirectoryEntry | None:
         """The record an address means (rule 7.10): User before Email before Alternative Email before custom fields;
@@ -58,6 +63,28 @@ class Directory:
         alias the smallest id, whichever was told first."""
         return min(self._mailboxes.get(normal(address), ()), default="")
 
+    def calendar_of(self, address: str, name: str) -> DirectoryEntry | None:
+        """The Resource Calendar of a room: the one that has its name. None when several rooms or calendars share it."""
+        room = self.entries.get(f"{EntryKind.ROOM}/{normal(address)}") if address else None
+        wanted = (room.name if room is not None else name).strip()
+        rooms, calendars = self.rooms_named(wanted)
+        return calendars[0] if wanted and len(calendars) == 1 and len(rooms) <= 1 else None
+
+    def room_of(self, calendar_id: str) -> tuple[DirectoryEntry | None, DirectoryEntry | None]:
+        """A Resource Calendar and the one room of Microsoft 365 that has its name; None for what is not known."""
+        calendar = self.entries.get(f"{EntryKind.ROOM}/{calendar_id}")
+        if calendar is None:
+            return None, None
+        rooms, calendars = self.rooms_named(calendar.name.strip())
+        return calendar, rooms[0] if len(rooms) == 1 and len(calendars) == 1 else None
+
+    def rooms_named(self, name: str) -> tuple[list[DirectoryEntry], list[DirectoryEntry]]:
+        """The rooms of Microsoft 365 and the Resource Calendars of this name. Names must be identical."""
+        found = [self.entries[key] for key in sorted(self._rooms.get(name, ()))]
+        return [entry for entry in found if is_graph_room(entry)], [
+            entry for entry in found if not is_graph_room(entry)
+        ]
+
     def of_kind(self, kind: EntryKind) -> list[DirectoryEntry]:
         """All facts of one kind, by key."""
         return [entry for _, entry in sorted(self.entries.items()) if entry.kind is kind]
@@ -66,6 +93,11 @@ class Directory:
     def complete_sides(self) -> frozenset[str]:
         """The sides whose directory has been read whole at least once."""
         return frozenset(entry.id for entry in self.entries.values() if entry.kind is EntryKind.COMPLETE)
+
+
+def is_graph_room(entry: DirectoryEntry) -> bool:
+    """Whether a room is one of Microsoft 365, whose id is an address, not a Resource Calendar."""
+    return "@" in entry.id
 
 
 def normal(address: str) -> str:

@@ -20,6 +20,7 @@ from schemas.groups import (
     PRIVACY,
     RECURRING,
     REMINDER,
+    ROOMS,
     SHOW_AS,
     SUBJECT,
     TEAMS,
@@ -27,7 +28,7 @@ from schemas.groups import (
 )
 
 # What is hidden of a private event. Times and the free/busy value stay: a calendar shows those to everyone.
-PRIVATE_GROUPS: Final = frozenset({SUBJECT, BODY, LOCATION, PEOPLE, OWNER, JOIN_URL})
+PRIVATE_GROUPS: Final = frozenset({SUBJECT, BODY, LOCATION, PEOPLE, OWNER, JOIN_URL, ROOMS})
 HIDDEN: Final = "(private)"
 
 NAMES: Final[dict[str, str]] = {
@@ -43,6 +44,7 @@ NAMES: Final[dict[str, str]] = {
     RECURRING: "series",
     TEAMS: "Teams meeting",
     JOIN_URL: "Teams meeting URL",
+    ROOMS: "rooms",
     MARKS: "marks",
 }
 NOTHING: Final = "nothing"
@@ -68,6 +70,8 @@ def words(content: CalendarEvent, group: str) -> str:
             return _spaced(content.show_as)
         case "privacy":
             return str(content.sensitivity)
+        case "rooms":
+            return _people(content.rooms) if content.rooms else NOTHING
         case "teams":
             return "yes" if content.is_teams else "no"
         case _:
@@ -78,7 +82,9 @@ def stored(group: str, text: str) -> str:
     """A value as a decision stores it (`streams.mapping.readable`), in words. Text that is not of that form stays."""
     if group == TIME and text:
         return _stored_time(text)
-    if group == PEOPLE and text:
+    if group == ROOMS and text in ("", "[]"):
+        return NOTHING
+    if group in (PEOPLE, ROOMS) and text:
         return _stored_people(text)
     if group == REMINDER:
         return _reminder(int(text)) if text.isdigit() else NO_REMINDER

@@ -66,8 +66,8 @@ class TimeSpan:
 class Attendee:
     """One invited person or room.
 
-    `record_id` is the Salesforce User or Contact that the address matched ("" when none did); intake fills in
-    whichever of address and record the side that was read does not know.
+    `record_id` is the Salesforce User, Contact or (of a room) Calendar that the address matched ("" when none did);
+    intake fills in whichever of address and record the side that was read does not know.
     """
 
     address: str
@@ -85,7 +85,8 @@ class CalendarEvent:
     `body` is plain text with `\\n` line ends and no white space around it. `reminder_minutes` is None when no
     reminder is set. `owner_id` is a Salesforce user id ("" when unknown). `send_invitations`, `sync_status` and
     `external_id` exist in Salesforce only. `recurring` says in words which series an entry is a part of. `is_teams`: it
-    is a Teams meeting, which people join at `join_url` ("" until the service has made it).
+    is a Teams meeting, which people join at `join_url` ("" until the service has made it). `rooms` are where it takes
+    place: `record_id` is the Resource Calendar, `address` the room's mailbox; in Graph they are attendees, too.
     """
 
     span: TimeSpan
@@ -104,3 +105,4 @@ class CalendarEvent:
     recurring: str = ""
     is_teams: bool = False
     join_url: str = ""
+    rooms: tuple[Attendee, ...] = ()

@@ -23,6 +23,7 @@ MARKS: Final = "marks"
 RECURRING: Final = "recurring"
 TEAMS: Final = "teams"
 JOIN_URL: Final = "join_url"
+ROOMS: Final = "rooms"
 
 MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     TIME: ("span",),
@@ -38,10 +39,11 @@ MEMBERS: Final[dict[str, tuple[str, ...]]] = {
     RECURRING: ("recurring",),
     TEAMS: ("is_teams",),
     JOIN_URL: ("join_url",),
+    ROOMS: ("rooms",),
 }
 
 # Carried both ways. The owner, the words about the series and where to join travel inbound only; marks are ours.
-CONTENT: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE, TEAMS)
+CONTENT: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE, TEAMS, ROOMS)
 INBOUND: Final = (*CONTENT, OWNER, RECURRING, JOIN_URL)
 ALL: Final = (*INBOUND, MARKS)
 # Nobody edits these in Practifi.

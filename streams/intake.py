@@ -67,15 +67,25 @@ def entry_of_action(action: OperatorAction, source: Position) -> JournalEntry:
 
 
 def identified(item: Item, directory: Directory) -> Item:
-    """The item with its people matched: addresses to records, and records to addresses."""
+    """The item with its people and rooms matched: addresses to records, and records to addresses."""
     content = item.content
     attendees = tuple(_identified(a, directory) for a in content.attendees)
     organizer = None if content.organizer is None else _identified(content.organizer, directory)
-    content = replace(content, attendees=attendees, organizer=organizer)
+    rooms = tuple(_identified_room(room, directory) for room in content.rooms)
+    content = replace(content, attendees=attendees, organizer=organizer, rooms=rooms)
     mailbox = ""
     if item.side is Side.GRAPH and organizer is not None:
         mailbox = item.mailbox if item.is_organizer else directory.mailbox_for(organizer.address)
     return replace(item, content=content, organizer_mailbox=mailbox)
+
+
+def _identified_room(room: Attendee, directory: Directory) -> Attendee:
+    if not room.record_id:
+        calendar = directory.calendar_of(room.address, room.name)
+        return room if calendar is None else replace(room, record_id=calendar.id)
+    calendar, place = directory.room_of(room.record_id)
+    name = room.name or (calendar.name if calendar is not None else "")
+    return replace(room, name=name, address=room.address or (place.address if place is not None else ""))
 
 
 def _identified(person: Attendee, directory: Directory) -> Attendee:

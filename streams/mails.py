@@ -10,7 +10,7 @@ from typing import Final
 
 from schemas.calendar import CalendarEvent
 from schemas.commands import Action, Command, MailKind, PredictedMail
-from schemas.groups import BODY, LOCATION, PEOPLE, SUBJECT, TEAMS, TIME
+from schemas.groups import BODY, LOCATION, PEOPLE, ROOMS, SUBJECT, TEAMS, TIME
 
 # Writing one of these tells every attendee. The others (reminder, show as, sensitivity, our mark) tell nobody; the
 # documentation is silent on them, the simulator's default says the same and can be switched.
@@ -29,7 +29,7 @@ def predict_mails(command: Command) -> tuple[PredictedMail, ...]:
         case Action.UPDATE:
             mails = ()
             kept = after
-            if PEOPLE in command.fields:
+            if {PEOPLE, ROOMS} & set(command.fields):
                 mails = (*_mails(MailKind.INVITE, after - before), *_mails(MailKind.CANCEL, before - after))
                 kept = after & before
             if MEETING_GROUPS & set(command.fields):

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
+from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item
-from schemas.groups import BODY, MARKS, OWNER, PEOPLE, READ_ONLY, TIME, take
+from schemas.groups import BODY, LOCATION, MARKS, OWNER, PEOPLE, READ_ONLY, ROOMS, TIME, take
 from schemas.join_block import own_text
 from schemas.settings import Settings, ShowAsList
 from schemas.state import Status
@@ -95,6 +95,7 @@ def practifi_view(item: Item, settings: Settings) -> CalendarEvent:
         recurring=content.recurring,
         is_teams=content.is_teams,
         join_url=content.join_url if len(content.join_url) <= URL_LENGTH_MAX else "",
+        rooms=() if is_private(content) else tuple({a.record_id: a for a in content.rooms if a.record_id}.values()),
     )
 
 
@@ -139,6 +140,8 @@ def value(content: CalendarEvent, group: str) -> Any:
             return content.reminder_minutes
         case "teams":
             return content.is_teams
+        case "rooms":
+            return tuple(sorted({a.record_id for a in content.rooms if a.record_id}))
         case "marks":
             return content.sync_status, content.external_id
         case _:
@@ -156,12 +159,23 @@ def edited_value(content: CalendarEvent, group: str) -> Any:
 
 def is_edited(content: CalendarEvent, base: CalendarEvent, group: str) -> bool:
     """Whether somebody in Microsoft 365 edited a group since `base`. An answer is no edit: it changes nobody's plan.
-    Nor is the block that Teams adds to the body."""
+    Nor is the block that Teams adds to the body, or a location that only names the rooms."""
     if group == PEOPLE:
         return _members(content) != _members(base)
     if group == BODY and content.join_url:
         return own_text(content.body, content.join_url).split() != own_text(base.body, content.join_url).split()
+    if group == LOCATION:
+        return _own_location(content) != _own_location(base)
     return bool(value(content, group) != value(base, group))
+
+
+def _own_location(content: CalendarEvent) -> str:
+    return "" if content.location == names_of(content.rooms) else content.location
+
+
+def names_of(rooms: tuple[Attendee, ...]) -> str:
+    """Rooms as a location names them."""
+    return "; ".join(room.name for room in rooms if room.name)
 
 
 def _members(content: CalendarEvent) -> frozenset[str]:
@@ -201,8 +215,8 @@ def carries_people(content: CalendarEvent) -> bool:
 
 
 def known_to_both(one: CalendarEvent | None, other: CalendarEvent | None) -> frozenset[str]:
-    """The records that two contents both list."""
-    lists = [() if content is None else content.attendees for content in (one, other)]
+    """The records that two contents both list, people and rooms."""
+    lists = [() if content is None else (*content.attendees, *content.rooms) for content in (one, other)]
     first, second = (frozenset(a.record_id for a in people if a.record_id) for people in lists)
     return first & second
 
@@ -218,17 +232,43 @@ def graph_content(
     """
     if held is None:
         people = _invitable(source) if carries_people(source) else ()
-        return replace(
-            source, attendees=people, organizer=None, owner_id="", sync_status="", external_id="", join_url=""
+        bare = replace(
+            source, attendees=people, organizer=None, owner_id="", sync_status="", external_id="", join_url="", rooms=()
         )
-    content = take(held, tuple(group for group in groups if group not in (PEOPLE, OWNER)), source)
+        return bare if is_private(source) else _with_rooms(bare, source.rooms, known, fills=not bare.location)
+    content = take(held, tuple(group for group in groups if group not in (PEOPLE, OWNER, ROOMS)), source)
+    if ROOMS in groups and not is_private(source):
+        fills = LOCATION not in groups and not _own_location(held)
+        content = _with_rooms(content, source.rooms, known, fills=fills)
     if PEOPLE not in groups or not carries_people(source):
         return content
+    held = replace(held, attendees=content.attendees)
     wanted = {a.record_id: a for a in source.attendees if a.record_id}
     kept = tuple(a for a in held.attendees if not (a.record_id in known and a.record_id not in wanted))
     present = {a.record_id for a in kept if a.record_id} | {a.address.casefold() for a in kept}
     added = tuple(a for a in _invitable(source) if not {a.record_id, a.address.casefold()} & present)
     return replace(content, attendees=(*kept, *added))
+
+
+def _with_rooms(
+    content: CalendarEvent, wanted: tuple[Attendee, ...], known: frozenset[str], *, fills: bool
+) -> CalendarEvent:
+    """`content` in these rooms. They are invited as resources, and named as the location if that `fills` it; rooms
+    that Practifi does not know of stay."""
+    ids = {room.record_id for room in wanted}
+    gone = [room for room in content.rooms if room.record_id in known - ids]
+    kept = tuple(room for room in content.rooms if room not in gone)
+    present = {room.record_id for room in kept}
+    added = tuple(replace(a, response=Response.NONE) for a in wanted if a.address and a.record_id not in present)
+    dropped = {room.address.casefold() for room in gone}
+    rooms = (*kept, *added)
+    attendees = tuple(
+        a for a in content.attendees if a.kind is not AttendeeKind.RESOURCE or a.address.casefold() not in dropped
+    )
+    invited = {a.address.casefold() for a in attendees}
+    resources = tuple(replace(a, record_id="") for a in added if a.address.casefold() not in invited)
+    location = names_of(rooms) if fills else content.location
+    return replace(content, attendees=(*attendees, *resources), rooms=rooms, location=location)
 
 
 def _invitable(source: CalendarEvent) -> tuple[Attendee, ...]:
@@ -246,8 +286,9 @@ def readable(content: CalendarEvent | None, group: str) -> str:
         return json.dumps(
             {"start": span.start_utc.isoformat(), "end": span.end_utc.isoformat(), "all_day": span.is_all_day}
         )
-    if group == PEOPLE:
-        return json.dumps([[a.name, a.address, a.record_id, a.response] for a in content.attendees], ensure_ascii=False)
+    if group in (PEOPLE, ROOMS):
+        people = content.attendees if group == PEOPLE else content.rooms
+        return json.dumps([[a.name, a.address, a.record_id, a.response] for a in people], ensure_ascii=False)
     found = value(content, group)
     if group == MARKS:
         return " ".join(part for part in found if part)

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from schemas.calendar import CalendarEvent, TimeSpan
 from schemas.changes import Item
-from schemas.groups import OWNER, PEOPLE, TEAMS
+from schemas.groups import OWNER, PEOPLE, ROOMS, TEAMS
 from schemas.settings import Settings, UserSetting
 from schemas.state import IMPORTED, SideState
 from streams.mapping import DURATION_MAX, carries_people, is_private, is_truncated, participants
@@ -102,7 +102,7 @@ def _edit_gate(item: Item, graph: Item | None, agreed: CalendarEvent | None, gro
         return "owner_changed"
     if carried == (TEAMS,) and graph.content.is_teams:
         return "teams_stays"
-    if carried == (PEOPLE,) and item.content.send_invitations == agreed.send_invitations:
+    if set(carried) <= {PEOPLE, ROOMS} and item.content.send_invitations == agreed.send_invitations:
         return "attendees_only"
     if carried == (PEOPLE,) and not carries_people(item.content):
         return "no_invitations"

@@ -7,47 +7,31 @@ Practifi changed goes to Microsoft 365. The gates of `streams.policy` say whethe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
 from projections.sync_state import DROPPED, other, side_of, with_side
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Verdict
-from schemas.groups import ALL, BODY, CONTENT, INBOUND, MARKS, OWNER, PEOPLE, READ_ONLY, REMINDER, TEAMS, take
-from schemas.join_block import own_text
-from schemas.settings import ConflictScope, Settings
+from schemas.groups import ALL, CONTENT, INBOUND, LOCATION, MARKS, PEOPLE, ROOMS, TEAMS, TIME, take
+from schemas.settings import Settings
 from schemas.state import PairState, SideState, Status
+from streams.comparing import Difference, agreed_on, compare, not_carried, raw
 from streams.holding import CODES, judge
 from streams.mapping import (
     STATUS_LABELS,
-    carries_people,
-    edited_value,
     graph_content,
     is_edited,
     is_private,
-    is_truncated,
     known_to_both,
     practifi_people,
     practifi_view,
     value,
-    with_answers_of,
 )
 from streams.marks import is_enabled, is_tag_wrong, marks_differ
 from streams.plan import Plan, changed, is_under_way, send, settled
 from streams.policy import deletion_gate, inbound_gate, outbound_gate
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The groups in which a pair's two sides call for something."""
-
-    agreed: tuple[str, ...]
-    """Changed since the base, but both sides hold the same now."""
-    inbound: tuple[str, ...]
-    outbound: tuple[str, ...]
-    lost: tuple[str, ...]
-    """Edited in Practifi, overruled by Microsoft 365: a part of `inbound`."""
 
 
 def reconcile(state: PairState, settings: Settings, now: datetime, room: int | None = None) -> Plan:
@@ -108,55 +92,6 @@ def _leading(side: SideState, settings: Settings) -> SideState:
         key=lambda copy: (not settings.is_mailbox_enabled(copy.mailbox), not copy.is_organizer, copy.mailbox, copy.id),
     )
     return side if first.id == side.item.id else replace(side, item=first, copies=tuple(rest), is_echo=False)
-
-
-def compare(
-    state: PairState, view: CalendarEvent, held: CalendarEvent, settings: Settings, now: datetime
-) -> Difference:
-    """Which groups changed where. `view` is the Microsoft 365 item in Practifi's words, `held` the Practifi item."""
-    ms_base, sf_base = state.graph.base, state.salesforce.base
-    agreed: list[str] = []
-    inbound: list[str] = []
-    outbound: list[str] = []
-    lost: list[str] = []
-    for group in INBOUND:
-        if ms_base is None or sf_base is None:
-            # Nothing is known of what was agreed (state lost, marks found): Microsoft 365 is right, nothing goes out.
-            (agreed if value(view, group) == value(held, group) else inbound).append(group)
-            continue
-        ms_changed = value(view, group) != value(ms_base, group)
-        sf_changed = edited_value(held, group) != edited_value(sf_base, group)
-        if group == REMINDER and sf_changed:
-            sf_changed = not _has_reminder_fired(sf_base, held, now)
-        # Salesforce resets the answers when an event is moved; they are Microsoft's to say, as is what nobody may edit.
-        is_reset = group in (PEOPLE, *READ_ONLY) and value(held, group) != value(sf_base, group)
-        if value(view, group) == value(held, group):
-            agreed += [group] * (ms_changed or sf_changed or is_reset)
-        elif sf_changed and group == TEAMS and view.is_teams and settings.direction.is_inbound:
-            inbound.append(group)  # it cannot be switched off again
-            lost.append(group)
-        elif sf_changed and not settings.direction.is_inbound:
-            outbound.append(group)  # Microsoft's edits never flow back, so they win nothing
-        elif is_edited(view, ms_base, group):
-            inbound.append(group)
-            lost += [group] * sf_changed
-        elif sf_changed:
-            outbound.append(group)
-        elif ms_changed or is_reset:
-            inbound.append(group)
-    is_whole = settings.conflict_scope is ConflictScope.RECORD and settings.direction.is_inbound
-    if is_whole and outbound and any(is_edited(view, ms_base, group) for group in inbound if ms_base is not None):
-        lost += outbound
-        inbound += outbound
-        outbound = []
-    return Difference(tuple(agreed), tuple(inbound), tuple(outbound), tuple(lost))
-
-
-def _has_reminder_fired(base: CalendarEvent, held: CalendarEvent, now: datetime) -> bool:
-    """Salesforce unsets a reminder by itself once it has fired; nobody edited anything."""
-    if held.reminder_minutes is not None or base.reminder_minutes is None:
-        return False
-    return held.span.start_utc - timedelta(minutes=base.reminder_minutes) <= now
 
 
 def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
@@ -271,6 +206,8 @@ def _inbound_update(
     assert held is not None
     if not groups:
         return plan
+    if TIME in groups and ROOMS not in groups and _may_book_again(plan.state, view):
+        groups = (*groups, ROOMS)
     source = replace(view, send_invitations=held.content.send_invitations)
     content = take(held.content, groups, source)
     if PEOPLE in groups or is_private(content):
@@ -291,6 +228,14 @@ def _inbound_update(
     )  # fmt: skip
 
 
+def _may_book_again(state: PairState, view: CalendarEvent) -> bool:
+    """Whether rooms go along with a new time: Practifi may free one that is taken then, or have one that was."""
+    held, base = state.salesforce.item, state.salesforce.base
+    assert held is not None
+    is_theirs = base is not None and value(held.content, ROOMS) == value(base, ROOMS)
+    return is_theirs and bool(view.rooms or held.content.rooms)
+
+
 def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, now: datetime) -> Plan:
     if not groups:
         return plan
@@ -298,12 +243,12 @@ def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, no
     held, source = state.graph.item, state.salesforce.item
     assert held is not None
     assert source is not None
-    is_kept = is_truncated(held.content) or not carries_people(source.content)
-    skipped = {OWNER} | ({PEOPLE} if is_kept else set()) | ({TEAMS} if held.content.is_teams else set())
+    skipped = not_carried(source.content, held.content)
     carried = tuple(group for group in groups if group not in skipped)
     known = known_to_both(state.graph.base, state.salesforce.base)
     content = graph_content(carried, source.content, held.content, known)
-    effective = tuple(group for group in carried if _raw(content, group) != _raw(held.content, group))
+    written = (*carried, LOCATION) if ROOMS in carried and LOCATION not in carried else carried
+    effective = tuple(group for group in written if raw(content, group) != raw(held.content, group))
     already = tuple(group for group in carried if group not in effective)
     if already:  # Microsoft 365 would not change: nothing to write, nothing left to carry
         base = take(state.salesforce.base, already, source.content)
@@ -312,14 +257,8 @@ def _outbound_update(plan: Plan, groups: tuple[str, ...], settings: Settings, no
         return plan
     return send(
         plan, Side.GRAPH, Action.UPDATE, now, fields=effective, held=held, content=content, source=source.content,
-        target=with_answers_of(practifi_view(replace(held, content=content), settings), source.content),
+        target=agreed_on(replace(held, content=content), source.content, settings),
     )  # fmt: skip
-
-
-def _raw(content: CalendarEvent, group: str) -> object:
-    if group == PEOPLE:
-        return content.attendees
-    return own_text(content.body, content.join_url) if group == BODY else value(content, group)
 
 
 def _only_in_microsoft(state: PairState, item: Item, settings: Settings, now: datetime) -> Plan:
@@ -346,7 +285,10 @@ def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
     plan = Plan(state, Verdict.NOTHING, "created_in_practifi")
     plan = send(
         plan, Side.GRAPH, Action.CREATE, now, fields=ALL, content=content, source=item.content,
-        target=practifi_view(replace(item, content=content, mailbox=user.mailbox), settings), mailbox=user.mailbox,
+        target=replace(
+            practifi_view(replace(item, content=content, mailbox=user.mailbox), settings),
+            location=item.content.location,
+        ), mailbox=user.mailbox,
     )  # fmt: skip
     return plan if plan.commands else _with_marks(plan, plan.state.status, settings, now)
 

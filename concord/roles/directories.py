@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from concord.guard import Lane
-from projections.directory import Directory
+from projections.directory import Directory, is_graph_room
 from schemas.codec import encode
 from schemas.directory import DirectoryEntry, EntryKind
 from schemas.topics import DIRECTORY_CHANGES
@@ -36,9 +36,9 @@ def publish(
 
 def is_graphs(entry: DirectoryEntry) -> bool:
     """Whether a fact comes from Microsoft 365: mailboxes, and rooms, whose id there is an address."""
-    return entry.kind is EntryKind.MAILBOX or (entry.kind is EntryKind.ROOM and "@" in entry.id)
+    return entry.kind is EntryKind.MAILBOX or (entry.kind is EntryKind.ROOM and is_graph_room(entry))
 
 
 def is_salesforces(entry: DirectoryEntry) -> bool:
     """Whether a fact comes from Salesforce: people's addresses, and resource calendars."""
-    return entry.kind is EntryKind.ADDRESS or (entry.kind is EntryKind.ROOM and "@" not in entry.id)
+    return entry.kind is EntryKind.ADDRESS or (entry.kind is EntryKind.ROOM and not is_graph_room(entry))

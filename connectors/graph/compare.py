@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 
 from connectors.graph.text import clean, clean_body, is_same_text
-from schemas.calendar import CalendarEvent
+from schemas.calendar import AttendeeKind, CalendarEvent
 from schemas.changes import Item
 from schemas.groups import CONTENT, JOIN_URL, MARKS, OWNER, RECURRING
 
@@ -48,6 +48,8 @@ def is_same(one: CalendarEvent, other: CalendarEvent, group: str) -> bool:
             return one.reminder_minutes == other.reminder_minutes
         case "teams":
             return one.is_teams == other.is_teams
+        case "rooms":
+            return _resources(one) == _resources(other)
         case _:
             assert group == "people", f"no such group: {group}"
             organizers = {c.organizer.address.lower() for c in (one, other) if c.organizer is not None}
@@ -59,7 +61,12 @@ def _times(content: CalendarEvent) -> tuple[object, ...]:
     return span.start_utc, span.end_utc, span.is_all_day
 
 
+def _resources(content: CalendarEvent) -> frozenset[str]:
+    return frozenset(a.address.strip().lower() for a in content.attendees if a.kind is AttendeeKind.RESOURCE)
+
+
 def _people(content: CalendarEvent, organizers: Set[str]) -> frozenset[tuple[str, str]]:
-    """Who is invited and how. The organizer is no attendee, though some clients list it."""
-    addressed = ((a.address.strip().lower(), str(a.kind)) for a in content.attendees)
+    """Who is invited and how. The organizer is no attendee, though some clients list it; rooms are told apart."""
+    people = (a for a in content.attendees if a.kind is not AttendeeKind.RESOURCE)
+    addressed = ((a.address.strip().lower(), str(a.kind)) for a in people)
     return frozenset(person for person in addressed if person[0] and person[0] not in organizers)

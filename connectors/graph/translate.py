@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -28,6 +29,7 @@ from schemas.groups import (
     PRIVACY,
     RECURRING,
     REMINDER,
+    ROOMS,
     SHOW_AS,
     SUBJECT,
     TEAMS,
@@ -148,6 +150,7 @@ def to_content(event: Mapping[str, Any]) -> CalendarEvent:
         organizer=_organizer(event.get("organizer")),
         is_teams=_is_teams(event),
         join_url=_join_url(event) if _is_teams(event) else "",
+        rooms=_rooms(event),
     )
 
 
@@ -182,14 +185,14 @@ def to_body(content: CalendarEvent, groups: Sequence[str], *, html: str | None =
                     "content": content.body if is_text else html,
                 }
             case "location":
-                body["location"] = {"displayName": content.location}
+                body |= _location_members(content)
             case "show_as":
                 body["showAs"] = _SHOW_AS_WRITTEN[content.show_as]
             case "privacy":
                 body["sensitivity"] = _SENSITIVITY_WRITTEN[content.sensitivity]
             case "reminder":
                 body |= _reminder_members(content.reminder_minutes)
-            case "people":
+            case "people" | "rooms":
                 body["attendees"] = [_attendee_member(a) for a in content.attendees if a.address]
             case "teams":
                 # It cannot be switched off again, and Graph's word for "none" need not be said.
@@ -200,7 +203,7 @@ def to_body(content: CalendarEvent, groups: Sequence[str], *, html: str | None =
 
 
 # The groups that `to_body` writes, for tests that each is covered.
-WRITTEN_GROUPS: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE, TEAMS)
+WRITTEN_GROUPS: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER, PEOPLE, TEAMS, ROOMS)
 
 
 def _word(value: Any) -> str:
@@ -244,6 +247,30 @@ def _join_url(event: Mapping[str, Any]) -> str:
     url = clean(meeting.get("joinUrl")) if isinstance(meeting, dict) else ""
     url = url or clean(event.get("onlineMeetingUrl"))
     return url if len(url) <= URL_LENGTH_MAX else ""
+
+
+def _rooms(event: Mapping[str, Any]) -> tuple[Attendee, ...]:
+    """Where it takes place: the rooms that were invited, and conference rooms among the locations. One that declined
+    is not booked. What is written through the API reads back as a location of no kind, so the invitation counts too."""
+    invited = [a for a in _attendees(event.get("attendees")) if a.kind is AttendeeKind.RESOURCE]
+    rooms = [replace(a, response=Response.NONE) for a in invited if a.response is not Response.DECLINED]
+    known = {a.address for a in invited if a.address} | {a.name for a in invited if a.name}
+    for place in (*_objects(event.get("locations")), *_objects([event.get("location")])):
+        name, address = clean(place.get("displayName"))[:NAME_LENGTH_MAX], _line(place.get("locationEmailAddress"))
+        if _word(place.get("locationType")) == "conferenceroom" and name and not {name, address.lower()} & known:
+            rooms.append(Attendee(address.lower(), name, AttendeeKind.RESOURCE))
+            known.add(name)
+    return tuple(rooms)
+
+
+def _location_members(content: CalendarEvent) -> dict[str, Any]:
+    """One location for the text; where it names nothing but the rooms, one for each of them."""
+    if content.rooms and content.location == "; ".join(room.name for room in content.rooms if room.name):
+        return {"locations": [
+            {"displayName": room.name} | ({"locationEmailAddress": room.address} if room.address else {})
+            for room in content.rooms if room.name
+        ]}  # fmt: skip
+    return {"location": {"displayName": content.location}}
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:

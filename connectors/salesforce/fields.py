@@ -15,7 +15,7 @@ class FieldNames:
 
     Without `show_as` the standard Show Time As is used. `origin` names a field that says how a record came about.
     `invitee` is IsInvitee of EventRelation, which orgs with Shared Activities have: there a relation may also say whom
-    an event is about, and only this field tells the two apart.
+    an event is about, and only this field tells the two apart. `calendar_prefix` begins the ids of Resource Calendars.
     """
 
     sync_key: str = "Concord_Sync_Key__c"
@@ -29,6 +29,7 @@ class FieldNames:
     origin: str = ""
     alternative_email: str = "practifi__Alternative_Email__c"
     invitee: str = ""
+    calendar_prefix: str = "023"
 
     def of_event(self) -> tuple[str, ...]:
         """The custom fields of Event that exist, in a stable order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from connectors.salesforce.compare import is_done, is_overtaken, owner_after, was_edited
 from connectors.salesforce.fields import FieldNames
@@ -12,9 +12,12 @@ from connectors.salesforce.translate import moment, to_fields, to_item
 from schemas.changes import Item
 from schemas.commands import Action, Command, Result
 from schemas.errors import Gone, Refused, ServiceError, Unavailable
-from schemas.groups import PEOPLE, REMINDER
+from schemas.groups import PEOPLE, REMINDER, ROOMS
 
 Rows = list[dict[str, Any]]
+
+# Written as relation rows of the event.
+RELATED: Final = (PEOPLE, ROOMS)
 
 
 class Job:
@@ -59,6 +62,11 @@ class Job:
     def is_new(self) -> bool:
         """Whether its record has still to be made."""
         return not self.record_id
+
+    @property
+    def has_relations(self) -> bool:
+        """Whether relation rows are left to write."""
+        return any(group in self.groups for group in RELATED)
 
     @property
     def key(self) -> str:
@@ -122,7 +130,7 @@ class Job:
         """A create whose record exists. What people made of it since stays, and only those not yet invited are: an
         interrupted create cannot be told from a removal, and a removal would be carried to everybody's calendar."""
         self.ending, self.record_id, self.is_again = None, record["Id"], True
-        self.groups = (PEOPLE,) if PEOPLE in self.command.fields else ()
+        self.groups = tuple(group for group in RELATED if group in self.command.fields)
         self.take(record, rows)
 
     def body(self) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from connectors.salesforce.translate import (
     PARENT,
     is_attendee,
     is_person,
+    is_room,
     relation_members,
     wanted_people,
+    wanted_rooms,
 )
 from schemas.calendar import CalendarEvent
 
@@ -34,6 +36,17 @@ class Relations:
     event_id: str
     rows: Sequence[dict[str, Any]]
     names: FieldNames
+
+    def booking(self, content: CalendarEvent, *, only_add: bool = False) -> Difference:
+        """What makes the rooms those of `content`. A taken one is refused by Salesforce, row by row."""
+        wanted = wanted_rooms(content, self.names)
+        present = {row["RelationId"][:ID_LENGTH]: row["Id"] for row in self.rows if is_room(row, self.names)}
+        deletes = () if only_add else tuple(row_id for key, row_id in present.items() if key not in wanted)
+        rows = (
+            {"EventId": self.event_id, "RelationId": wanted[key].record_id, "Status": "Accepted"}
+            for key in sorted(wanted.keys() - present.keys())
+        )
+        return Difference(deletes, tuple(rows))
 
     def towards(self, content: CalendarEvent, owner_id: str, *, only_add: bool = False) -> Difference:
         """What makes the people those of `content`; `only_add` leaves everybody who is there as they are."""

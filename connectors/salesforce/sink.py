@@ -27,10 +27,10 @@ from connectors.salesforce.source import (
     read_records,
     relation_queries,
 )
-from connectors.salesforce.translate import is_private, wanted_people
+from connectors.salesforce.translate import is_private, is_room, to_fields, wanted_people, wanted_rooms
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.errors import AuthRejected, Gone, Refused, ServiceError, Stale, Throttled, Unavailable
-from schemas.groups import MARKS, PEOPLE, PRIVACY
+from schemas.groups import MARKS, PEOPLE, PRIVACY, ROOMS, TIME
 
 RELATION: Final = "EventRelation"
 
@@ -120,6 +120,8 @@ def _carry_out(jobs: list[Job], names: FieldNames) -> Exchange[None]:
     for job in jobs:
         yield from _make_private(job, names)
     yield from _write(jobs, names)
+    for job in jobs:
+        yield from _move_out_of_rooms(job, names)
     for _ in range(ATTEMPTS - 1):
         saved_meanwhile = [job for job in jobs if job.is_open and job.is_modified]
         if not saved_meanwhile:
@@ -131,7 +133,7 @@ def _carry_out(jobs: list[Job], names: FieldNames) -> Exchange[None]:
             job.error = Throttled("The record keeps changing while we write to it.", 1.0)
     again = [job for job in creates if job.ending is not None and job.ending[1] in wire.DUPLICATES]
     yield from _find_again(again, names)
-    yield from _relate([job for job in jobs if job.is_open and PEOPLE in job.groups], names)
+    yield from _relate([job for job in jobs if job.is_open and job.has_relations], names)
     yield from _read_back([job for job in jobs if job.is_open], names)
 
 
@@ -179,8 +181,8 @@ def _write(jobs: list[Job], names: FieldNames) -> Exchange[None]:
         records = [{"id": job.record_id, **body} for job, body in marked]
         steps.append(([job for job, _ in marked], wire.update(OBJECT, records)))
     steps += [([job], wire.change(OBJECT, job.record_id, body, unmodified_since=job.seen_at)) for job, body in edited]
-    lonely = [job for job in created if names.sync_key and not wanted_people(_content(job), job.owner_id)]
-    settled = [job for job, _ in (*marked, *edited) if PEOPLE not in job.groups]
+    lonely = [job for job in created if names.sync_key and not _has_company(job, names)]
+    settled = [job for job, _ in (*marked, *edited) if not job.has_relations]
     by_key = [
         wire.soql(
             events_where(f"IsDeleted = false AND {names.sync_key} IN {wire.in_list(some)}", names), everything=True
@@ -203,6 +205,10 @@ def _write(jobs: list[Job], names: FieldNames) -> Exchange[None]:
 
 def _content(job: Job) -> Any:
     return job.command.content
+
+
+def _has_company(job: Job, names: FieldNames) -> bool:
+    return bool(wanted_people(_content(job), job.owner_id) or wanted_rooms(_content(job), names))
 
 
 def _took(jobs: list[Job], reply: Reply) -> None:
@@ -256,6 +262,25 @@ def _make_private(job: Job, names: FieldNames) -> Exchange[None]:
     job.fail(telling)
 
 
+def _move_out_of_rooms(job: Job, names: FieldNames) -> Exchange[None]:
+    """An event that is refused at its new time although the command allows it to leave its rooms: leaves them and moves
+    in one transaction. What is left to write follows, the rooms among it: those that are taken then are refused alone.
+    """
+    rooms = [row["Id"] for row in job.rows if is_room(row, names)]
+    is_refused = job.ending is not None and job.ending[0] is Result.REFUSED
+    if not is_refused or not rooms or not {TIME, ROOMS} <= set(job.command.fields):
+        return
+    times = to_fields(_content(job), (TIME,), names, job.command.pair_key)
+    calls = [wire.delete(rooms, all_or_none=True), wire.change(OBJECT, job.record_id, times)]
+    replies = wire.read_composite((yield wire.composite(calls, all_or_none=True)), len(calls))
+    if any(wire.errors_in(reply) for reply in replies):
+        return  # refused for another reason, which stands
+    job.ending, job.seen_at = None, None
+    job.rows = [row for row in job.rows if row["Id"] not in rooms]
+    job.groups = tuple(dict.fromkeys((*job.groups, ROOMS)))
+    yield from _write([job], names)
+
+
 def _find_again(creates: list[Job], names: FieldNames) -> Exchange[None]:
     """Records that carry these pairs' keys already: of an earlier try, or left from before the state was lost."""
     by_key = {job.key: job for job in creates}
@@ -278,16 +303,21 @@ def _find_again(creates: list[Job], names: FieldNames) -> Exchange[None]:
 
 
 def _relate(jobs: list[Job], names: FieldNames) -> Exchange[None]:
-    """Make the attendee rows of these events what the commands say; other rows (rooms, leads) stay."""
+    """Make the attendee and room rows of these events what the commands say; other rows (leads) stay."""
     deletes: list[tuple[Job, str]] = []
     inserts: list[tuple[Job, dict[str, Any]]] = []
     updates: list[tuple[Job, dict[str, Any]]] = []
     for job in jobs:
         relations = Relations(job.record_id, job.rows, names)
-        difference = relations.towards(_content(job), job.owner_id, only_add=job.is_again)
-        deletes += [(job, row_id) for row_id in difference.deletes]
-        inserts += [(job, row) for row in difference.inserts]
-        updates += [(job, row) for row in difference.updates]
+        differences = []
+        if ROOMS in job.groups:
+            differences.append(relations.booking(_content(job), only_add=job.is_again))
+        if PEOPLE in job.groups:
+            differences.append(relations.towards(_content(job), job.owner_id, only_add=job.is_again))
+        for difference in differences:
+            deletes += [(job, row_id) for row_id in difference.deletes]
+            inserts += [(job, row) for row in difference.inserts]
+            updates += [(job, row) for row in difference.updates]
     steps: list[tuple[Call, Sequence[tuple[Job, Any]]]] = []
     steps += [(wire.delete([row_id for _, row_id in part]), part) for part in wire.chunks(deletes)]
     steps += [(wire.insert(RELATION, [row for _, row in part]), part) for part in wire.chunks(inserts)]
@@ -306,7 +336,8 @@ def _took_people(part: Sequence[tuple[Job, Any]], reply: Reply) -> None:
             continue
         if isinstance(error, Refused):
             who = what.get("RelationId", what.get("id", "")) if isinstance(what, dict) else what
-            job.warnings.append(f"attendee {who}: {error.code}")
+            is_room = str(who).startswith(job.names.calendar_prefix or "\0")
+            job.warnings.append(f"{'room' if is_room else 'attendee'} {who}: {error.code}")
         else:
             job.error = error
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.wire import instant
-from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
+from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item, Side
 from schemas.groups import (
     BODY,
@@ -107,6 +107,7 @@ def to_item(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]], n
     if is_all_day:  # dates: the end is the last day itself
         start, end = (day.replace(hour=0, minute=0, second=0, microsecond=0) for day in (start, end))
         end += timedelta(days=1)
+    relations = tuple(relations)
     content = CalendarEvent(
         span=TimeSpan(start, end, is_all_day),
         subject=clean(record.get("Subject")),
@@ -123,6 +124,7 @@ def to_item(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]], n
         recurring=clean(record.get(names.recurring)) if names.recurring else "",
         is_teams=bool(record.get(names.teams)) if names.teams else False,
         join_url=clean(record.get(names.join_url)) if names.join_url else "",
+        rooms=tuple(_room(row) for row in relations if is_room(row, names)),
     )
     return Item(
         side=Side.SALESFORCE,
@@ -156,6 +158,11 @@ def is_attendee(row: Mapping[str, Any], names: FieldNames) -> bool:
     return is_person(row) and (not names.invitee or bool(row.get(names.invitee)))
 
 
+def is_room(row: Mapping[str, Any], names: FieldNames) -> bool:
+    """Whether a relation row books a Resource Calendar."""
+    return bool(names.calendar_prefix) and str(row.get("RelationId", "")).startswith(names.calendar_prefix)
+
+
 def response_of(row: Mapping[str, Any]) -> Response:
     """What an attendee answered, from its relation row."""
     response = _RESPONSES.get(str(row.get("Status")), Response.NONE)
@@ -166,6 +173,10 @@ def response_of(row: Mapping[str, Any]) -> Response:
 def _attendee(row: Mapping[str, Any]) -> Attendee:
     record_id = str(row["RelationId"])
     return Attendee("", response=response_of(row), record_id=record_id, is_user=record_id.startswith(USER_PREFIX))
+
+
+def _room(row: Mapping[str, Any]) -> Attendee:
+    return Attendee("", kind=AttendeeKind.RESOURCE, record_id=str(row["RelationId"]))
 
 
 def native(record: Mapping[str, Any], relations: Sequence[Mapping[str, Any]]) -> str:
@@ -253,6 +264,12 @@ def wanted_people(content: CalendarEvent, owner_id: str) -> dict[str, Attendee]:
     return people
 
 
+def wanted_rooms(content: CalendarEvent, names: FieldNames) -> dict[str, Attendee]:
+    """The Resource Calendars that shall have a relation, by the compared part of their ids; none if private."""
+    rooms = () if is_private(content) or not names.calendar_prefix else content.rooms
+    return {room.record_id[:ID_LENGTH]: room for room in rooms if room.record_id.startswith(names.calendar_prefix)}
+
+
 def relation_members(person: Attendee, row: Mapping[str, Any], names: FieldNames) -> dict[str, Any]:
     """What a person's relation row lacks ({}: nothing); `row` is {} for one to be made. A comment stays as it is."""
     is_tentative = person.response is Response.TENTATIVE
@@ -300,6 +317,8 @@ def as_held(content: CalendarEvent, group: str, names: FieldNames) -> object:
             return content.send_invitations if names.send_invitations else False
         case "teams":
             return content.is_teams if names.teams else False
+        case "rooms":
+            return tuple(sorted(wanted_rooms(content, names)))
         case "marks":
             return (
                 content.sync_status if names.sync_status else "",

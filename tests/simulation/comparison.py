@@ -38,10 +38,13 @@ class Meeting:
     owner: str
     teams: bool
     join_url: str
+    rooms: frozenset[str]
+    """Resource Calendars."""
 
 
 GROUPS: Final = (
     "subject", "body", "location", "time", "show_as", "privacy", "reminder", "people", "owner", "teams", "join_url",
+    "rooms",
 )  # fmt: skip
 JOIN_BLOCK: Final = re.compile(r"_{80}\s.*_{80}", re.DOTALL)
 
@@ -63,8 +66,8 @@ def instant(value: Mapping[str, str]) -> datetime:
 
 
 def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Mapping[str, str], owner: str) -> Meeting:
-    """A Graph event. `records` finds a record by address, `owners` an enabled user by address; `owner` is the user
-    whose mailbox holds it."""
+    """A Graph event. `records` finds a record by address (a room's calendar, too), `owners` an enabled user by address;
+    `owner` is the user whose mailbox holds it."""
     is_private = event["sensitivity"] != "normal"
     organizer = event["organizer"]["emailAddress"]["address"].lower()
     owner = owners.get(organizer, owner)
@@ -76,6 +79,11 @@ def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Map
         (records[address], STATUSES.get(answer, "New"))
         for address, answer in answers.items()
         if address in records and records[address] != owner and not is_private
+    }
+    resources = [one for one in event["attendees"] if one["type"] == "resource"]
+    declined = {_address(one) for one in resources if one["status"]["response"] == "declined"}
+    places = {_address(one) for one in resources} | {
+        one["locationEmailAddress"].lower() for one in event["locations"] if one["locationType"] == "conferenceRoom"
     }
     is_teams = event["isOnlineMeeting"] and event["onlineMeetingProvider"] == "teamsForBusiness"
     return Meeting(
@@ -90,7 +98,13 @@ def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Map
         owner=owner,
         teams=is_teams,
         join_url=((event["onlineMeeting"] or {}).get("joinUrl") or "") if is_teams else "",
+        rooms=frozenset(records[one] for one in places - declined if one in records and not is_private),
     )
+
+
+def _address(attendee: Mapping[str, Any]) -> str:
+    address: str = attendee["emailAddress"]["address"]
+    return address.lower()
 
 
 def of_practifi(record: Mapping[str, Any], relations: list[Mapping[str, Any]]) -> Meeting:
@@ -109,7 +123,8 @@ def of_practifi(record: Mapping[str, Any], relations: list[Mapping[str, Any]]) -
         show_as=record["practifi__Show_Time_As__c"],
         privacy=record["IsPrivate"],
         reminder=reminder,
-        people=frozenset((one["RelationId"], one["Status"]) for one in relations),
+        people=frozenset((one["RelationId"], one["Status"]) for one in relations if one["RelationId"][:3] != "023"),
+        rooms=frozenset(one["RelationId"] for one in relations if one["RelationId"][:3] == "023"),
         owner=record["OwnerId"],
         teams=record["practifi__Teams_Meeting__c"],
         join_url=record["practifi__Teams_Meeting_URL__c"] or "",

@@ -32,6 +32,7 @@ def _meetings(ending: Ending) -> Callable[[str], Meeting]:
     services = ending.world.services
     records = {one.address: one.contact_id for one in services.clients if one.address}
     records |= {one.address: one.salesforce_id for one in services.people}
+    records |= {one.address: one.calendar_id for one in services.places if one.calendar_id}
     settings = ending.world.settings
     owners = {one.address: one.salesforce_id for one in settings.users if one.is_enabled}
 
@@ -56,6 +57,8 @@ def _unequal(ending: Ending) -> Iterator[str]:
         for group in differences(meeting(graph.id), theirs):
             if group == "people" and _is_uninvited(ending, pair, meeting(graph.id), theirs):
                 continue
+            if group == "rooms" and _is_taken(ending, pair, meeting(graph.id), theirs):
+                continue
             if not _is_held_back(ending, pair, group):
                 ours = getattr(meeting(graph.id), group)
                 yield f"{pair.pair_key} ({pair.reason}): {group} is {ours!r} there and {getattr(theirs, group)!r} here"
@@ -70,6 +73,17 @@ def _is_uninvited(ending: Ending, pair: PairState, ours: Meeting, theirs: Meetin
     missing = theirs.people - ours.people
     is_made_here = pair.pair_key.startswith("s:") and ours.people <= theirs.people
     return is_made_here and (not is_sending or not {one for one, _ in missing} & reachable)
+
+
+def _is_taken(ending: Ending, pair: PairState, ours: Meeting, theirs: Meeting) -> bool:
+    """Whether Practifi lacks a room because Salesforce refused it, as an outcome says."""
+    warnings = " ".join(
+        outcome.warning
+        for command_id, outcomes in ending.outcomes.items()
+        if ending.commands[command_id].pair_key == pair.pair_key
+        for outcome in outcomes
+    )
+    return theirs.rooms <= ours.rooms and all(f"room {one}" in warnings for one in ours.rooms - theirs.rooms)
 
 
 def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
@@ -88,9 +102,9 @@ def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
     if any(one.direction is not Direction.TWO_WAY for one in ending.world.settings_history):
         return by_practifi or by_outlook  # whatever was adopted while one way was closed counts as agreed
     owner_changed = ("salesforce", pair.salesforce.item.id, "owner") in touched
-    if group in {"people", "owner"} and (by_practifi or owner_changed):
+    if group in {"people", "owner", "rooms"} and (by_practifi or owner_changed):
         return True  # rules 7.6 and 10.6: who attends and who owns never goes out by itself
-    if group == "people" and pair.salesforce.item.content.sensitivity != "normal":
+    if group in {"people", "rooms"} and pair.salesforce.item.content.sensitivity != "normal":
         return ("salesforce", pair.salesforce.item.id, "privacy") in touched
     is_held = (by_practifi and pair.reason in HELD_BACK["salesforce"]) or bool(pair.salesforce.held_back)
     return is_held or (by_outlook and pair.reason in HELD_BACK["graph"])

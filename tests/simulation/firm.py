@@ -34,6 +34,23 @@ class Client:
     contact_id: str = ""
 
 
+@dataclass(frozen=True)
+class Place:
+    """A room: its mailbox, and the Resource Calendar of the same name ("" when nobody made one)."""
+
+    name: str
+    mailbox: str
+    address: str
+    calendar_id: str = ""
+
+
+PLACES: Final = tuple(
+    Place(name, f"00000000-0000-4000-8000-1{number:011x}", f"{name.lower()}@{DOMAIN}")
+    for number, name in enumerate(("Banksia", "Wattle", "Attic"))
+)
+NO_CALENDAR: Final = "Attic"
+
+
 NAMES: Final = ("Ann", "Bob", "Cleo", "Dan", "Eve")
 
 

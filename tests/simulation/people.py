@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.graph.wire import PAIR_TAG
-from simulation.firm import STRANGERS, Client, Person
+from simulation.diary import Conflict, Diary, Texts
+from simulation.firm import STRANGERS, Client, Person, Place
 
-SECRET: Final = "Topsecret"
 # Microsoft 365 refuses what Concord writes with this in the subject; see `services.refused_by_rule`.
 FORBIDDEN: Final = "(forbidden)"
 
@@ -20,84 +19,9 @@ Request = Callable[..., Any]
 """(method, path, body) -> the answer's JSON. Raises AssertionError when the service refuses."""
 
 
-@dataclass(frozen=True)
-class Conflict:
-    """One group edited on both sides at once, both values being new."""
-
-    number: int
-    group: str
-    mailbox: str
-    graph_id: str
-    salesforce_id: str
-    microsoft: Any
-    practifi: Any
-
-
-@dataclass
-class Diary:
-    """What people did, as the invariants need it. `touched` maps (side, id, group) to the number of the last act."""
-
-    number: int = 0
-    touched: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    deleted: dict[tuple[str, str], int] = field(default_factory=dict)
-    restored: set[str] = field(default_factory=set)
-    deletions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    made: dict[tuple[str, str], int] = field(default_factory=dict)
-    conflicts: list[Conflict] = field(default_factory=list)
-    secrets: set[str] = field(default_factory=set)
-    origin: str = "ui"
-    """How records are saved in Practifi now: by hand (ui), or by other software."""
-    by_hand: set[str] = field(default_factory=set)
-    """Records that somebody saved by hand."""
-    unsettled: Callable[[], set[str]] = set
-    """Items that Concord made whose sink has not noted the outcome down. A sink that crashes then asks again, and where
-    a person deleted the item meanwhile neither service can tell that it was made before: nobody here is that quick."""
-
-    def delete(self, side: str, native: str) -> None:
-        """An item was deleted by a person."""
-        self.deleted[side, native] = self.number
-        self.deletions[side, native] += 1
-        self.restored.discard(native)
-
-    def touch(self, side: str, native: str, *groups: str) -> None:
-        """These groups of an item were edited by a person."""
-        for group in groups:
-            self.touched[side, native, group] = self.number
-        if side == "salesforce" and self.origin == "ui":
-            self.by_hand.add(native)
-
-
-@dataclass
-class Texts:
-    """Values that never occur twice, so that nothing is equal by chance."""
-
-    rng: random.Random
-    diary: Diary
-    number: int = 0
-
-    def make(self, stem: str, is_private: bool = False) -> str:
-        """A new text; a private one can be found again wherever it should not be."""
-        self.number += 1
-        text = f"{SECRET}{self.number} {stem}" if is_private else f"{stem} {self.number}"
-        if is_private:
-            self.diary.secrets.add(f"{SECRET}{self.number}")
-        return text
-
-    def next_number(self) -> int:
-        """A number that was not given before."""
-        self.number += 1
-        return self.number
-
-    def moment(self, now: datetime) -> datetime:
-        """A start, mostly in the next two months, on a quarter of an hour that differs each time."""
-        self.number += 1
-        days = self.rng.choice((-20, -3, 1, 2, 3, 5, 8, 13, 21, 34, 55))
-        day = (now + timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
-        return day + timedelta(hours=7) + timedelta(minutes=5 * (self.number % 130))
-
-
 GRAPH_EDITS: Final = (
     "subject", "body", "location", "show_as", "time", "all_day", "reminder", "people", "privacy", "teams",
+    "rooms",
 )  # fmt: skip
 SALESFORCE_EDITS: Final = (*GRAPH_EDITS, "send_invitations", "owner")
 ONLINE: Final = {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness"}
@@ -135,6 +59,7 @@ class Outlook:
     diary: Diary
     people: list[Person]
     clients: list[Client]
+    places: list[Place]
     now: Callable[[], datetime]
 
     def events(self, mailbox: str) -> list[dict[str, Any]]:
@@ -191,10 +116,23 @@ class Outlook:
             body |= self._all_day(start)
         if self.rng.random() < 0.2:
             body |= ONLINE
+        if self.rng.random() < 0.25:
+            body |= self._in_room(body["attendees"])
         made = self.request("POST", f"/users/{person.mailbox}/events", body)
         self.diary.made["graph", made["id"]] = self.diary.number
         self.diary.touch("graph", made["id"], *GRAPH_EDITS)
         return f"{person.name} makes {body['subject']!r} in Outlook ({made['id'][-8:]})"
+
+    def _in_room(self, attendees: list[dict[str, Any]]) -> dict[str, Any]:
+        """A room booked as Outlook books one: invited, and the location."""
+        place = self.rng.choice(self.places)
+        email = {"address": place.address, "name": place.name}
+        location = {
+            "displayName": place.name, "locationType": "conferenceRoom", "locationEmailAddress": place.address,
+        }  # fmt: skip
+        people = [{name: one[name] for name in ("emailAddress", "type")} for one in attendees]
+        people = [one for one in people if one["type"] != "resource"]
+        return {"attendees": [*people, {"emailAddress": email, "type": "resource"}], "location": location}
 
     @staticmethod
     def _all_day(start: datetime) -> dict[str, Any]:
@@ -230,6 +168,8 @@ class Outlook:
                 return {"sensitivity": "private" if event["sensitivity"] == "normal" else "normal"}
             case "teams":
                 return ONLINE
+            case "rooms":
+                return self._in_room(event["attendees"])
         return {"attendees": self.invite()}
 
     def edit(self) -> str:
@@ -257,6 +197,8 @@ class Outlook:
         if self.request("PATCH", path, body, None, is_date(event)) is None:
             return False
         also = ("teams",) if "body" in groups else ()  # a body without its join block ends the Teams meeting
+        if {"rooms", "people"} & set(groups):
+            also = (*also, "rooms", "people", "location")
         self.diary.touch("graph", event_id, *("time" if one == "all_day" else one for one in groups), *also)
         return True
 
@@ -319,6 +261,7 @@ class Practifi:
     diary: Diary
     people: list[Person]
     clients: list[Client]
+    places: list[Place]
     now: Callable[[], datetime]
 
     def rows(self, query: str) -> list[dict[str, Any]]:
@@ -335,9 +278,8 @@ class Practifi:
         return self.rows(f"SELECT {FIELDS} FROM Event WHERE IsChild = false ORDER BY Id")
 
     def relations(self) -> list[dict[str, Any]]:
-        """Who is invited."""
-        query = "SELECT Id, EventId, RelationId, Status FROM EventRelation ORDER BY Id"
-        return [one for one in self.rows(query) if one["RelationId"][:3] in {"005", "003"}]
+        """Who is invited, and the rooms."""
+        return self.rows("SELECT Id, EventId, RelationId, Status FROM EventRelation ORDER BY Id")
 
     def create(self) -> str:
         """A new event, with its invitees."""
@@ -373,6 +315,21 @@ class Practifi:
         ids += [one.contact_id for one in self.clients]
         for relation in self.rng.sample(ids, self.rng.choice((0, 1, 2))):
             self.request("POST", "/sobjects/EventRelation", {"EventId": event_id, "RelationId": relation})
+        if self.rng.random() < 0.25:
+            self._book(event_id)
+
+    def _book(self, event_id: str) -> None:
+        """A room is chosen; Salesforce may refuse one that is taken."""
+        calendar_id = self.rng.choice([one.calendar_id for one in self.places if one.calendar_id])
+        relation = {"EventId": event_id, "RelationId": calendar_id}
+        self.request("POST", "/sobjects/EventRelation", relation, None, True)
+
+    def _change_room(self, record: dict[str, Any]) -> None:
+        rooms = [one for one in self.relations() if one["EventId"] == record["Id"] and one["RelationId"][:3] == "023"]
+        for one in rooms:
+            self.request("DELETE", f"/sobjects/EventRelation/{one['Id']}", None)
+        if not record["IsPrivate"] and (not rooms or self.rng.random() < 0.5):
+            self._book(record["Id"])
 
     def edited(self, group: str, record: dict[str, Any]) -> dict[str, Any]:
         """The fields that edit one group of a record."""
@@ -419,9 +376,11 @@ class Practifi:
             groups = [one for one in groups if one != "reminder"]  # the reminder follows the start that is read here
         if "people" in groups:
             self._change_people(record)
+        if "rooms" in groups:
+            self._change_room(record)
         fields: dict[str, Any] = {}
         for group in groups:
-            fields |= self.edited(group, record) if group != "people" else {}
+            fields |= self.edited(group, record) if group not in {"people", "rooms"} else {}
         if not self.patch(record["Id"], fields, *groups):
             return ""
         return f"edit of {record['Subject']!r} ({record['Id'][10:15]}) in Practifi: {', '.join(groups)}"
@@ -437,7 +396,8 @@ class Practifi:
         return True
 
     def _change_people(self, record: dict[str, Any]) -> None:
-        held = [one for one in self.relations() if one["EventId"] == record["Id"]]
+        relations = (one for one in self.relations() if one["RelationId"][:3] != "023")
+        held = [one for one in relations if one["EventId"] == record["Id"]]
         if held and self.rng.random() < 0.5:
             self.request("DELETE", f"/sobjects/EventRelation/{held[0]['Id']}", None)
             return

@@ -24,7 +24,17 @@ from connectors.salesforce.fields import FieldNames
 from schemas.directory import DirectoryEntry
 from schemas.settings import Settings
 from simulation.faults import Faults
-from simulation.firm import DOMAIN, Client, Person, draw_clients, draw_people, draw_settings
+from simulation.firm import (
+    DOMAIN,
+    NO_CALENDAR,
+    PLACES,
+    Client,
+    Person,
+    Place,
+    draw_clients,
+    draw_people,
+    draw_settings,
+)
 from simulation.people import FORBIDDEN
 from simulation.transport import (
     Transport,
@@ -36,7 +46,7 @@ from simulation.transport import (
 from simulators.clock import SimulatorClock
 from simulators.graph.behaviour import Behaviour as GraphBehaviour
 from simulators.graph.service import GraphSimulator
-from simulators.graph.tenant import App, Tenant, User
+from simulators.graph.tenant import App, Room, Tenant, User
 from simulators.http import Request
 from simulators.salesforce.behaviour import Behaviour as SalesforceBehaviour
 from simulators.salesforce.org import Access, Org
@@ -64,7 +74,10 @@ class Services:
         self._tick = tick
         people, clients = draw_people(rng), draw_clients(rng)
         users = tuple(User(one.mailbox, one.name, one.address, one.address) for one in people)
-        tenant = Tenant("cccccccc-1111-4222-8333-444455556666", DOMAIN, users=users, apps=(CONCORD, OUTLOOK))
+        rooms = tuple(Room(one.mailbox, one.name, one.address) for one in PLACES)
+        tenant = Tenant(
+            "cccccccc-1111-4222-8333-444455556666", DOMAIN, users=users, rooms=rooms, apps=(CONCORD, OUTLOOK)
+        )
         rough = rng.random() < 0.5
         graph = replace(
             GraphBehaviour().rough() if rough else GraphBehaviour().calm(), join_url_s=rng.choice((0.0, 2.0, 90.0))
@@ -78,6 +91,7 @@ class Services:
         )  # fmt: skip
         self.people = [replace(one, salesforce_id=self._seed_user(one)) for one in people]
         self.clients = [replace(one, contact_id=self._seed_client(one)) for one in clients]
+        self.places = [replace(one, calendar_id=self._seed_calendar(one)) for one in PLACES]
         self.salesforce_simulator.seal()
         self.settings: Settings = draw_settings(rng, self.people)
         self.names = WITHOUT_ORIGIN if rng.random() < 0.2 else WITH_ORIGIN
@@ -112,6 +126,11 @@ class Services:
         fields = {"FirstName": client.first_name, "LastName": client.last_name}
         email = {"Email": client.address} if client.address else {}
         return self.salesforce_simulator.insert("Contact", fields | email)
+
+    def _seed_calendar(self, place: Place) -> str:
+        if place.name == NO_CALENDAR:
+            return ""
+        return self.salesforce_simulator.insert("Calendar", {"Name": place.name, "Type": "Resource"})
 
     # --- requests -------------------------------------------------------------------------------------------
 

@@ -31,12 +31,13 @@ from schemas.topics import (
     SYNC_OUTCOMES,
 )
 from simulation import faults, stages
+from simulation.diary import Diary, Texts
 from simulation.faults import Faults
 from simulation.firm import START
 from simulation.guarded import Crash, Surroundings
 from simulation.log import Log, Outgoing, Stored
 from simulation.mutants import Mutant
-from simulation.people import SALESFORCE_EDITS, Diary, Outlook, Practifi, Texts
+from simulation.people import SALESFORCE_EDITS, Outlook, Practifi
 from simulation.processes import Process
 from simulation.series import Series
 from simulation.services import Services
@@ -88,11 +89,13 @@ class World:
         self.diary = Diary(unsettled=self.unsettled)
         self.services.saves_as = lambda: self.diary.origin
         texts = Texts(self.rng, self.diary)
-        people, clients = self.services.people, self.services.clients
-        self.outlook = Outlook(self.services.as_outlook, self.rng, texts, self.diary, people, clients, self.clock.now)
+        people, clients, places = self.services.people, self.services.clients, self.services.places
+        self.outlook = Outlook(
+            self.services.as_outlook, self.rng, texts, self.diary, people, clients, places, self.clock.now
+        )
         self.series = Series(self.outlook)
         self.practifi = Practifi(
-            self.services.as_practifi, self.rng, texts, self.diary, people, clients, self.clock.now
+            self.services.as_practifi, self.rng, texts, self.diary, people, clients, places, self.clock.now
         )
 
     def _begin(self) -> None:

@@ -17,11 +17,11 @@ from support.builders import ANN, NOW, ORGANIZER, firm_settings, meeting
 
 from projections.directory import Directory
 from projections.sync_state import own_key
-from schemas.calendar import CalendarEvent, Response
+from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response
 from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Action, Command, Decision, Outcome, Result
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
-from schemas.groups import CONTENT, MARKS, OWNER, PEOPLE, TIME, take
+from schemas.groups import CONTENT, MARKS, OWNER, PEOPLE, ROOMS, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, Position, SettingsChanged
 from schemas.settings import Settings
 from schemas.state import PairState
@@ -30,6 +30,10 @@ from streams.mapping import practifi_view, value
 from streams.stage import Partition, Step
 
 ROUNDS_MAX: Final = 12
+
+
+BANKSIA: Final = Attendee("banksia@firm.example", "Banksia", AttendeeKind.RESOURCE, record_id="023BANKSIA")
+WATTLE: Final = Attendee("wattle@firm.example", "Wattle", AttendeeKind.RESOURCE, record_id="023WATTLE")
 
 
 def the_directory() -> Directory:
@@ -43,6 +47,9 @@ def the_directory() -> Directory:
         DirectoryEntry(EntryKind.ADDRESS, "003CLIENT", "client@out.example", "Client"),
         DirectoryEntry(EntryKind.ADDRESS, "003OTHER", "other@out.example", "Other"),
     ]
+    for room in (BANKSIA, WATTLE):
+        rows.append(DirectoryEntry(EntryKind.ROOM, room.address, room.address, room.name))
+        rows.append(DirectoryEntry(EntryKind.ROOM, room.record_id, name=room.name))
     for row in rows:
         directory.put(row.key, row)
     return directory
@@ -62,6 +69,7 @@ class World:
     steps: list[Step | None] = field(default_factory=list)
     executed: list[Command] = field(default_factory=list)
     refuses: Callable[[Command], bool] = lambda _: False
+    rooms_taken: bool = False
     origin: str = "ui"
     _unread: dict[Side, dict[str, None]] = field(default_factory=lambda: {side: {} for side in Side})
     _told: dict[str, deque[Any]] = field(
@@ -134,6 +142,10 @@ class World:
         """The directory learns of a contact."""
         row = DirectoryEntry(EntryKind.ADDRESS, record_id, address)
         self._directory.put(row.key, row)
+
+    def know_room(self, entry: DirectoryEntry) -> None:
+        """The directory learns of a room or a Resource Calendar."""
+        self._directory.put(entry.key, entry)
 
     # ---- stages ----
 
@@ -308,7 +320,7 @@ class World:
             shown = self.view_of(held.id) if command.side is Side.GRAPH else held.content
             is_same = all(value(shown, group) == value(wanted, group) for group in CONTENT)
             return (Result.APPLIED if is_same else Result.STALE), held
-        content = replace(command.content, sync_status=command.content.sync_status)
+        content = self._rooms_as_held(command.side, command.content, command.content)
         places = {"mailbox": command.mailbox} if command.side is Side.GRAPH else {}
         self._made[key] = self.make(command.side, content, sync_key=command.pair_key, **places)
         return Result.APPLIED, self.items[command.side][self._made[key]]
@@ -328,7 +340,9 @@ class World:
             return Result.APPLIED, held
         if held.version != command.version and not is_basis:
             return Result.STALE, held
-        content = take(held.content, groups, command.content)
+        content = self._rooms_as_held(command.side, take(held.content, groups, command.content), held.content)
+        if ROOMS in groups and command.side is Side.GRAPH:
+            content = replace(content, attendees=command.content.attendees)
         if PEOPLE in groups and command.side is Side.SALESFORCE:
             content = replace(content, send_invitations=held.content.send_invitations)
         if MARKS in command.fields and command.side is Side.SALESFORCE:
@@ -338,6 +352,19 @@ class World:
         if PEOPLE in groups and TIME in groups and command.side is Side.SALESFORCE:
             saved = self._save(saved, replace(saved.content, attendees=command.content.attendees))
         return Result.APPLIED, saved
+
+    def _rooms_as_held(self, side: Side, content: CalendarEvent, before: CalendarEvent) -> CalendarEvent:
+        """Salesforce knows records and refuses what is taken; Graph knows addresses and names."""
+        if side is Side.SALESFORCE:
+            known = {room.record_id for room in before.rooms} if before is not content else set()
+            rooms = tuple(
+                Attendee("", kind=room.kind, record_id=room.record_id)
+                for room in content.rooms
+                if not self.rooms_taken or room.record_id in known
+            )
+        else:
+            rooms = tuple(replace(room, record_id="") for room in content.rooms)
+        return replace(content, rooms=rooms)
 
     def _is_marked(self, held: Item, command: Command) -> bool:
         is_key_right = held.sync_key == command.pair_key
@@ -361,6 +388,8 @@ def _raw(content: CalendarEvent, group: str) -> object:
     """A group as a service holds it."""
     if group == PEOPLE:
         return frozenset((a.address or a.record_id, a.response) for a in content.attendees)
+    if group == ROOMS:
+        return frozenset(a.address or a.record_id for a in content.rooms)
     return value(content, group)
 
 

@@ -127,6 +127,7 @@ def test_other_providers_are_not_teams(provider: str | None) -> None:
     assert event.content.is_teams
 
 
+@pytest.mark.rule("6.teams")
 def test_rich_body_is_untouched_by_a_time_edit() -> None:
     """Scenario 12: a time edit of a Teams meeting with HTML leaves the body as it is, byte for byte."""
     sim = build_graph()

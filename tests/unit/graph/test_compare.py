@@ -26,7 +26,8 @@ EDITS: dict[str, dict[str, Any]] = {
     "show_as": {"show_as": ShowAs.FREE},
     "privacy": {"sensitivity": Sensitivity.PRIVATE},
     "reminder": {"reminder_minutes": None},
-    "people": {"attendees": (Attendee("a@x", "A"),)},
+    "people": {"attendees": (Attendee("room@x", "R", AttendeeKind.RESOURCE),)},
+    "rooms": {"attendees": (Attendee("a@x", "A"),)},
     "teams": {"is_teams": True},
 }
 

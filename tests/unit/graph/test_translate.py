@@ -80,6 +80,7 @@ def test_an_event_is_read_whole() -> None:
             Attendee("banksia@firm.example", "Banksia", AttendeeKind.RESOURCE, Response.NONE),
         ),
         organizer=Attendee("tom@firm.example", "Tom Reyes", response=Response.ORGANIZER),
+        rooms=(Attendee("banksia@firm.example", "Banksia", AttendeeKind.RESOURCE),),
     )
     assert (item.side, item.id, item.version, item.mailbox) == (Side.GRAPH, "AAMk=", 'W/"v1"', "mailbox-1")
     assert (item.kind, item.i_cal_uid, item.sync_key) == (Kind.SINGLE, "0400", "s:1")
@@ -306,6 +307,7 @@ def test_no_json_breaks_reading(members: dict[str, Any]) -> None:
 def test_a_patch_holds_only_the_groups_asked_for() -> None:
     """One group, its members, nothing else: every further member may mail people."""
     content = replace(to_content(graph_event()), is_teams=True)
+    content = replace(content, location="Level 4")
     members = {
         "time": {"start", "end", "isAllDay"},
         "subject": {"subject"},
@@ -315,6 +317,7 @@ def test_a_patch_holds_only_the_groups_asked_for() -> None:
         "privacy": {"sensitivity"},
         "reminder": {"isReminderOn", "reminderMinutesBeforeStart"},
         "people": {"attendees"},
+        "rooms": {"attendees"},
         "teams": {"isOnlineMeeting", "onlineMeetingProvider"},
         "owner": set(),
         "recurring": set(),
@@ -384,7 +387,11 @@ CONTENTS = st.builds(
 @given(CONTENTS)
 def test_what_is_written_reads_back(content: CalendarEvent) -> None:
     """A body made from a content, read as an event, is that content: the two directions are inverse."""
-    assert to_content(to_body(content, CONTENT)) == content
+    read = to_content(to_body(content, CONTENT))
+    assert replace(read, rooms=()) == content
+    assert [room.address for room in read.rooms] == [
+        a.address for a in content.attendees if a.kind is AttendeeKind.RESOURCE
+    ]
 
 
 @pytest.mark.rule("7.3")

@@ -10,7 +10,7 @@ import pytest
 
 from connectors.salesforce.compare import is_done, is_overtaken, was_edited
 from connectors.salesforce.fields import FieldNames
-from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
+from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
 from schemas.changes import Item, Side
 from schemas.commands import Action, Command
 from schemas.groups import ALL, MARKS
@@ -23,6 +23,11 @@ ADA, BOB, CLEO, CONTACT = (key.ljust(18, "0") for key in ("005Ada", "005Bob", "0
 def person(record_id: str, response: Response = Response.NONE) -> Attendee:
     """Somebody invited."""
     return Attendee("", record_id=record_id, response=response)
+
+
+def room(record_id: str) -> Attendee:
+    """A Resource Calendar."""
+    return Attendee("", kind=AttendeeKind.RESOURCE, record_id=record_id)
 
 
 BASIS = CalendarEvent(
@@ -41,6 +46,7 @@ OTHER: dict[str, dict[str, Any]] = {
     "owner": {"owner_id": CLEO},
     "recurring": {"recurring": ""},
     "teams": {"is_teams": True},
+    "rooms": {"rooms": (room("023Banksia"),)},
     "join_url": {"join_url": "https://teams.example/1"},
     "marks": {"sync_status": "Error"},
 }
@@ -54,6 +60,7 @@ THIRD: dict[str, dict[str, Any]] = {
     "people": {"attendees": (person(BOB), person(CLEO))},
     "owner": {"owner_id": BOB},
     "recurring": {"recurring": "Third"},
+    "rooms": {"rooms": (room("023Wattle"),)},
 }
 
 

@@ -154,6 +154,8 @@ def test_answers(status: str, text: str | None, response: Response) -> None:
 def test_only_people_are_attendees() -> None:
     """Rooms and leads stay what they are; with Shared Activities so do links."""
     rows = [row(BOB), row("023QH00000aBcDeYAK"), row("00QQH00000aBcDeYAK"), row(CONTACT, IsInvitee=False)]
+    assert [a.record_id for a in to_item(record(), rows, NAMES).content.rooms] == ["023QH00000aBcDeYAK"]
+    assert to_item(record(), rows, replace(NAMES, calendar_prefix="")).content.rooms == ()
     assert [a.record_id for a in to_item(record(), rows, NAMES).content.attendees] == [BOB, CONTACT]
     rows[0]["IsInvitee"] = True
     assert [a.record_id for a in to_item(record(), rows, SHARED).content.attendees] == [BOB]
@@ -180,6 +182,7 @@ def test_a_group_writes_its_own_members(group: str) -> None:
         "people": {"practifi__Send_Invitations_to_Attendees__c": True},
         "owner": {"OwnerId": ADA},
         "teams": {"practifi__Teams_Meeting__c": True},
+        "rooms": {},
         "join_url": {"practifi__Teams_Meeting_URL__c": "https://teams.example/1"},
         "recurring": {"practifi__Recurring_in_Microsoft_365__c": "Every day"},
         "marks": {

@@ -259,7 +259,7 @@ def test_every_group_has_a_value_that_follows_its_members() -> None:
         "span": span(9), "subject": "s", "body": "b", "location": "l", "show_as": ShowAs.FREE, "owner_id": "o",
         "sensitivity": Sensitivity.PRIVATE, "reminder_minutes": 5, "attendees": (CLIENT,), "sync_status": "Error",
         "external_id": "x", "send_invitations": True, "organizer": ORGANIZER, "recurring": "Daily, no end",
-        "is_teams": True, "join_url": "https://teams.example/1",
+        "is_teams": True, "join_url": "https://teams.example/1", "rooms": (replace(ROOM, record_id="023A"),),
     }  # fmt: skip
     for group, members in MEMBERS.items():
         for member in members:

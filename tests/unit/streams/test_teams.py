@@ -34,6 +34,7 @@ def test_a_url_that_does_not_fit_is_left_out() -> None:
     assert (held.is_teams, held.join_url) == (True, "")
 
 
+@pytest.mark.rule("6.teams")
 def test_teams_ticked_in_practifi_goes_out_and_its_url_comes_back() -> None:
     """A new event: created as a Teams meeting; the URL and the block arrive later and come in without a mail."""
     ticked = meeting(body="Agenda", is_teams=True, attendees=(CLIENT,), send_invitations=True)
@@ -58,6 +59,7 @@ def test_teams_ticked_later_mails_who_is_invited() -> None:
     assert short(world.commands[-1]) == (GRAPH, (TEAMS,), ["update client@out.example"])
 
 
+@pytest.mark.rule("6.teams")
 def test_teams_cannot_be_unticked() -> None:
     """Microsoft 365 keeps it: the tick comes back, with the reason; nobody is mailed."""
     world = World()
