@@ -117,6 +117,8 @@ def switch_users(broker: str, names: list[str], *, enable: bool, every: bool = F
     def make(current: Settings) -> Settings:
         users = known_users(directory, current)
         chosen, problems = _chosen(names, users, directory)
+        people = {user.salesforce_id for user in chosen if user.salesforce_id}
+        chosen = [user for user in users if user in chosen or user.salesforce_id in people]
         if every:
             chosen = [user for user in users if user.salesforce_id or not enable]
         if not chosen and not problems:
@@ -134,6 +136,58 @@ def switch_users(broker: str, names: list[str], *, enable: bool, every: bool = F
         return wanted
 
     return _append_settings(broker, make)
+
+
+def choose_primary(broker: str, name: str, *, by: str) -> Settings:
+    """Make a mailbox the primary one of its user; the settings then in force. Raises ConfigError."""
+
+    def make(current: Settings, users: list[UserSetting], mailbox: UserSetting) -> list[UserSetting]:
+        if not mailbox.salesforce_id:
+            raise ConfigError([f"{mailbox.address}: no user has this mailbox"], _NOMINATE)
+        own = [user for user in users if user.salesforce_id == mailbox.salesforce_id]
+        return [replace(user, is_primary=user.mailbox == mailbox.mailbox) for user in own]
+
+    return _change_mailbox(broker, [name], lambda current, users, found: make(current, users, found[0]), by=by)
+
+
+def nominate_user(broker: str, mailbox: str, user: str, *, by: str) -> Settings:
+    """Give a mailbox, a shared one for instance, to a user as one more of theirs; the settings then in force.
+
+    It takes part as its user does. Raises ConfigError, also when the user takes part and has no primary mailbox.
+    """
+
+    def make(_: Settings, users: list[UserSetting], found: list[UserSetting]) -> list[UserSetting]:
+        shared, owner = found
+        if not owner.salesforce_id:
+            raise ConfigError([f"{owner.address}: no Salesforce user has this address"], "Nothing was changed.")
+        given = replace(shared, salesforce_id=owner.salesforce_id, is_enabled=owner.is_enabled, is_primary=False)
+        return [owner, given]
+
+    return _change_mailbox(broker, [mailbox, user], make, by=by)
+
+
+_NOMINATE: Final = "Nothing was changed. `concord users nominate` gives a mailbox to a user."
+
+
+def _change_mailbox(
+    broker: str, names: list[str], make: Callable[[Settings, list[UserSetting], list[UserSetting]], list[UserSetting]],
+    *, by: str,
+) -> Settings:  # fmt: skip
+    """Change what is said about the mailboxes that these names mean. Raises ConfigError that lists every problem."""
+    directory = read_directory(broker)
+
+    def wanted(current: Settings) -> Settings:
+        users = known_users(directory, current)
+        found, problems = [], []
+        for name in names:
+            chosen, unknown = _chosen([name], users, directory)
+            found += chosen
+            problems += unknown
+        if problems:
+            raise ConfigError(problems, _advice(directory))
+        return change_users(current, make(current, users, found), by=by, now=datetime.now(UTC))
+
+    return _append_settings(broker, wanted)
 
 
 def _chosen(names: list[str], users: list[UserSetting], directory: Directory) -> tuple[list[UserSetting], list[str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,7 +13,7 @@ import typer
 from concord.cli_output import plural, print_json, print_table, say
 from concord.config import load_config
 from schemas.errors import ConfigError
-from schemas.settings import READERS, Settings, change_settings
+from schemas.settings import READERS, Settings, UserSetting, change_settings
 
 if TYPE_CHECKING:
     from schemas.state import PairState
@@ -157,8 +158,12 @@ def _changes(before: Settings, after: Settings) -> list[str]:
     for user in after.users:
         known = before.user_of_mailbox(user.mailbox)
         was_enabled = known is not None and known.is_enabled
+        if known is not None and known.salesforce_id and user.salesforce_id != known.salesforce_id:
+            lines.append(f"{user.address} belongs to another Salesforce user: {user.salesforce_id}")
         if user.is_enabled != was_enabled:
             lines.append(f"{user.address} {'enabled' if user.is_enabled else 'disabled'}")
+        if user.is_primary and not (known is not None and known.is_primary):
+            lines.append(f"{user.address} is its user's primary mailbox")
     return lines
 
 
@@ -194,7 +199,7 @@ def users_list(as_json: AsJson = False) -> None:
     broker = load_config().broker
     document = current_settings(broker)
     found = known_users(read_directory(broker), document)
-    enabled = sum(user.is_enabled for user in found)
+    enabled = replace(document, users=tuple(found)).enabled_count
     if as_json:
         print_json(
             {"users": [asdict(user) for user in found], "enabled": enabled, "licences": document.licences or None}
@@ -203,13 +208,67 @@ def users_list(as_json: AsJson = False) -> None:
     if not found:
         say("Nobody is known yet: `concord source graph` reads the mailboxes, `concord source salesforce` the users.")
         return
-    rows = [(u.address, u.name, "yes" if u.is_enabled else "no", u.salesforce_id or None, u.mailbox) for u in found]
-    print_table(("address", "name", "enabled", "Salesforce user", "mailbox"), rows)
+    rows = [
+        (u.address, u.name, _yes(u.is_enabled), _primary(u, found), u.salesforce_id or None, u.mailbox) for u in found
+    ]
+    print_table(("address", "name", "enabled", "primary", "Salesforce user", "mailbox"), rows)
     limit = f"of {plural(document.licences, 'licence')}" if document.licences else "(no limit of licences is set)"
     say(f"{plural(enabled, 'user')} enabled {limit}.")
     unmatched = sum(not user.salesforce_id for user in found)
     if unmatched:
         say(f"{plural(unmatched, 'mailbox has', 'mailboxes have')} no Salesforce user with the same address.")
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
+
+
+def _primary(user: UserSetting, everybody: Sequence[UserSetting]) -> str | None:
+    """Only of a user with several mailboxes one is primary."""
+    siblings = [one for one in everybody if user.salesforce_id and one.salesforce_id == user.salesforce_id]
+    return _yes(user.is_primary) if len(siblings) > 1 or user.is_primary else None
+
+
+@users.command("primary")
+def users_primary(
+    mailbox: Annotated[str, typer.Argument(metavar="MAILBOX", help="Address, alias or id of the mailbox.")],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Choose which of a user's mailboxes gets the events made in Practifi and sends the invitations.
+
+    Example: concord users primary ann@firm.example
+    """
+    from concord.changing import choose_primary, current_settings
+
+    broker = load_config().broker
+    before = current_settings(broker)
+    _show_saved(before, choose_primary(broker, mailbox, by=by or login_name()), as_json=as_json)
+
+
+@users.command("nominate")
+def users_nominate(
+    mailbox: Annotated[str, typer.Argument(metavar="MAILBOX", help="A shared mailbox: address, alias or id.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="Who answers for it.")],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give a shared mailbox to a user: its events belong to them in Practifi. Takes no licence of its own.
+
+    Example: concord users nominate office@firm.example ann@firm.example
+    """
+    from concord.changing import current_settings, nominate_user
+
+    broker = load_config().broker
+    before = current_settings(broker)
+    _show_saved(before, nominate_user(broker, mailbox, user, by=by or login_name()), as_json=as_json)
+
+
+def _show_saved(before: Settings, document: Settings, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(document))
+        return
+    _say_saved(before, document)
 
 
 @users.command("enable")
@@ -252,7 +311,7 @@ def _switch(names: list[str] | None, *, enable: bool, every: bool, by: str, as_j
         print_json(asdict(document))
         return
     _say_saved(before, document)
-    say(f"{plural(sum(user.is_enabled for user in document.users), 'user')} enabled.")
+    say(f"{plural(document.enabled_count, 'user')} enabled.")
 
 
 def retry(

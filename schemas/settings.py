@@ -50,8 +50,12 @@ class ShowAsList(StrEnum):
 
 @dataclass(frozen=True)
 class UserSetting:
-    """One user: the Graph mailbox (user id), its address, and the Salesforce user. Events made in Salesforce before
-    `outbound_since` go out only when edited after it (rule 7.5)."""
+    """One mailbox: its Graph user id, its address, and the Salesforce user it belongs to. Events made in Salesforce
+    before `outbound_since` go out only when edited after it (rule 7.5).
+
+    Of a user with several mailboxes one `is_primary`: it receives what the user makes in Practifi, and its address
+    sends the invitations.
+    """
 
     mailbox: str
     address: str
@@ -59,6 +63,7 @@ class UserSetting:
     name: str = ""
     is_enabled: bool = False
     outbound_since: datetime | None = None
+    is_primary: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,23 @@ class Settings:
         return next((user for user in self.users if user.mailbox == mailbox), None)
 
     def user_of_record(self, salesforce_id: str) -> UserSetting | None:
-        """The user with this Salesforce user id, enabled or not."""
-        return next((user for user in self.users if user.salesforce_id == salesforce_id), None)
+        """The user with this Salesforce user id, enabled or not: their primary mailbox if they have several."""
+        own = self.mailboxes_of(salesforce_id)
+        return next((user for user in own if user.is_primary), own[0] if own else None)
+
+    def mailboxes_of(self, salesforce_id: str) -> tuple[UserSetting, ...]:
+        """Every mailbox of a Salesforce user."""
+        return tuple(user for user in self.users if user.salesforce_id == salesforce_id)
+
+    def lacks_primary(self, salesforce_id: str) -> bool:
+        """Whether it is open which of a user's several mailboxes their events go to."""
+        own = self.mailboxes_of(salesforce_id)
+        return len(own) > 1 and sum(user.is_primary for user in own) != 1
+
+    @property
+    def enabled_count(self) -> int:
+        """How many users take part, each counted once however many mailboxes they have."""
+        return len({user.salesforce_id or user.mailbox for user in self.users if user.is_enabled})
 
     def is_mailbox_enabled(self, mailbox: str) -> bool:
         """Whether events of this mailbox take part."""
@@ -193,7 +213,7 @@ def change_settings(current: Settings, updates: dict[str, str], *, by: str, now:
             problems.append(f"{name}={text!r}: {error}")
     if isinstance(values.get("commencement_date"), date) and values["commencement_date"] > now.date():
         problems.append("commencement_date lies in the future")
-    licences, enabled = values.get("licences"), sum(user.is_enabled for user in current.users)
+    licences, enabled = values.get("licences"), current.enabled_count
     if licences and enabled > licences:
         problems.append(f"{enabled} users are enabled, but only {licences} would be licensed")
     if problems:
@@ -210,12 +230,24 @@ def change_users(current: Settings, users: list[UserSetting], *, by: str, now: d
         for user in after.users
         if user.is_enabled and not user.salesforce_id
     ]
-    enabled = sum(user.is_enabled for user in after.users)
+    problems += _without_primary(after)
+    enabled = after.enabled_count
     if after.licences and enabled > after.licences:
         problems.append(f"{enabled} users would be enabled, but only {after.licences} are licensed")
     if problems:
         raise ConfigError(problems, "Nothing was changed.")
     return _stamped(current, after, by=by, now=now)
+
+
+def _without_primary(after: Settings) -> list[str]:
+    """Enabled users of whose mailboxes not exactly one is the primary one."""
+    enabled = dict.fromkeys(user.salesforce_id for user in after.users if user.is_enabled and user.salesforce_id)
+    found = []
+    for salesforce_id in enabled:
+        if after.lacks_primary(salesforce_id):
+            addresses = ", ".join(user.address for user in after.mailboxes_of(salesforce_id))
+            found.append(f"{addresses} belong to one user: one of them must be the primary mailbox")
+    return found
 
 
 def _months_before(day: date, months: int) -> date:

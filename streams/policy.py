@@ -72,6 +72,8 @@ def outbound_gate(
     user = user_of(graph, item, settings)
     if user is None or not user.is_enabled:
         return "user_disabled"
+    if graph is None and settings.lacks_primary(user.salesforce_id):
+        return "no_primary_mailbox"
     if not settings.direction.is_outbound:
         return "direction"
     if edited_at is None or user.outbound_since is None or edited_at < user.outbound_since:

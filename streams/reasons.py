@@ -34,6 +34,7 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("marks", "4", "Sync status, external id or pair mark brought up to date."),
     ("adopted", "7.21", "Both sides were found with matching marks: paired again without a write."),
     ("user_disabled", "3", "The user is not enabled for event sync."),
+    ("no_primary_mailbox", "3.primary", "The user has several mailboxes, and none is chosen as the primary one."),
     ("direction", "2a", "The sync direction does not carry changes this way."),
     ("draft", "7.2", "A draft in Microsoft 365 does not appear until it is saved as confirmed."),
     ("out_of_range", "7.14", "The start lies outside the range that is synced."),

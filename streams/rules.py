@@ -36,6 +36,8 @@ RULES: Final[tuple[Rule, ...]] = _table(
     ("2b.inbound_years", "How many years ahead events come in.", "streams.policy:inbound_range"),
     ("2b.outbound_months", "How many months ahead events go out.", "streams.policy:months_ahead"),
     ("3.licences", "No more enabled users than licences.", "schemas.settings:change_users"),
+    ("3.primary", "Of several mailboxes the primary one receives what its user makes.",
+     "schemas.settings:Settings"),
     ("4.show_as", "Show Time As and showAs, by table.", "streams.mapping:SHOW_AS_EXTENDED"),
     ("4.private", "Private and sensitivity, by table; what is not normal is private.", "streams.mapping:SENSITIVITIES"),
     ("4.responses", "Answers come in by table and never go out.", "streams.mapping:RESPONSES"),

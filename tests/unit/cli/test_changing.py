@@ -79,6 +79,11 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(app, list(words), env={"CONCORD_BROKER": "127.0.0.1:1"})
 
 
+def flat(result: Result) -> str:
+    """What was printed, or what was refused, on one line."""
+    return " ".join(f"{result.exception or ''} {result.output}".split())
+
+
 def test_salesforce_user_is_found_by_address_or_alias_and_must_be_a_user() -> None:
     """Addresses compare without case; a contact of the same address is no user."""
     found = {user.mailbox: user.salesforce_id for user in known_users(directory(), Settings())}
@@ -257,3 +262,30 @@ def test_enable_and_disable_say_who_changed(log: Log) -> None:
     shown = run("users", "disable", "ann@firm.example").stdout.splitlines()
     assert shown[1:] == ["  Ann@firm.example disabled", "0 users enabled."]
     assert replace(log.documents[-1].users[0], outbound_since=None).is_enabled is False
+
+
+def test_a_shared_mailbox_is_given_to_a_user_who_has_a_primary_one(log: Log) -> None:
+    """Refused while it is open which mailbox is the primary one; then it takes part as its user does."""
+    run("users", "enable", "ann@firm.example")
+    refused = run("users", "nominate", "cleo@firm.example", "ann@firm.example")
+    assert isinstance(refused.exception, ConfigError)
+    assert "one of them must be the primary mailbox" in flat(refused)
+    assert "is its user's primary mailbox" in flat(run("users", "primary", "ann@firm.example"))
+    given = run("users", "nominate", "cleo@firm.example", "ann@firm.example")
+    assert "cleo@firm.example enabled" in flat(given), given.output
+    held = log.documents[-1]
+    assert [user.mailbox for user in held.mailboxes_of("005ANN")] == ["mb-ann", "mb-cleo"]
+    assert held.user_of_record("005ANN") == held.user_of_mailbox("mb-ann")
+    run("users", "primary", "cleo@firm.example")
+    assert log.documents[-1].user_of_record("005ANN") == log.documents[-1].user_of_mailbox("mb-cleo")
+    assert "1 user enabled" in flat(run("users", "list"))
+    run("users", "disable", "cleo@firm.example")
+    assert not any(user.is_enabled for user in log.documents[-1].users), "a user is switched with all mailboxes"
+
+
+def test_only_a_mailbox_of_somebody_can_be_primary(log: Log) -> None:
+    """A mailbox without a user says what to do first; an unknown one is unknown."""
+    assert "no user has this mailbox" in flat(run("users", "primary", "cleo@firm.example"))
+    assert "no such user" in flat(run("users", "primary", "nobody@firm.example"))
+    assert "no Salesforce user" in flat(run("users", "nominate", "dora@firm.example", "cleo@firm.example"))
+    assert log.documents == []

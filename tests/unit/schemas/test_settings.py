@@ -254,3 +254,29 @@ def test_another_users_change_leaves_the_outbound_time_alone() -> None:
     settings = with_users(changed(Settings(), direction="two_way"), ANN)
     later = changed(with_users(settings, BOB, now=LATER), now=LATER, send_invitations="on")
     assert (since(later), since(later, BOB)) == (NOW, LATER)
+
+
+SHARED = replace(ANN, mailbox="mailbox-office", address="office@firm.example", name="Office")
+
+
+@pytest.mark.rule("3.primary")
+def test_several_mailboxes_need_one_that_is_primary() -> None:
+    """A user with two mailboxes takes part only with exactly one primary one; disabled it does not matter."""
+    for one, other in ((False, False), (True, True)):
+        with pytest.raises(ConfigError, match=r"ann@firm\.example, office@firm\.example belong to one user"):
+            with_users(Settings(), replace(ANN, is_primary=one), replace(SHARED, is_primary=other))
+    off = replace(ANN, is_enabled=False), replace(SHARED, is_enabled=False)
+    assert with_users(Settings(), *off).lacks_primary("005ANN")
+    settings = with_users(Settings(), ANN, replace(SHARED, is_primary=True), BOB)
+    assert settings.user_of_record("005ANN") == settings.user_of_mailbox("mailbox-office")
+    assert not settings.lacks_primary("005BOB")
+
+
+@pytest.mark.rule("3.licences")
+def test_two_mailboxes_of_a_user_take_one_licence() -> None:
+    """Licences count users."""
+    licensed = changed(Settings(), licences="1")
+    settings = with_users(licensed, replace(ANN, is_primary=True), SHARED)
+    assert settings.enabled_count == 1
+    with pytest.raises(ConfigError, match="2 users would be enabled, but only 1"):
+        with_users(settings, BOB)
