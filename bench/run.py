@@ -21,7 +21,7 @@ from bench.results import Backfill, Measured, Options, Stretch
 from bench.stages import read_legs
 from bench.traffic import Meter, costs, rates
 from bench.watching import Expected, Meeting, Observer
-from concord.changing import read_directory, set_settings, switch_users
+from concord.changing import confirm, read_directory, set_settings, switch_users
 from concord.demo_players import Outlook, Practifi
 from concord.dev import DevOptions, Environment, environment
 from concord.guard import Record
@@ -128,6 +128,7 @@ class _Run:
         """Enable everybody and wait until the calendars are exchanged; the pairs as they stand then."""
         self._say(f"First exchange of {self._measured.options.events:,} events")
         before, begun = self._meter.read(), time.monotonic()
+        confirm(self._broker, by=BY)
         set_settings(self._broker, SETTINGS, by=BY)
         settings = switch_users(self._broker, [], enable=True, every=True, by=BY)
         self._players.users = [user for user in settings.users if user.is_enabled]

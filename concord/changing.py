@@ -15,7 +15,7 @@ from schemas.codec import decode, encode
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
 from schemas.errors import ConcordError, ConfigError, UnreadableRecord
 from schemas.journal import OperatorActed, OperatorAction, OperatorVerb
-from schemas.settings import Settings, UserSetting, change_settings, change_users
+from schemas.settings import Settings, UserSetting, change_settings, change_users, confirm_preflight
 from schemas.topics import DIRECTORY_CHANGES, FIRM_KEY, OPERATOR_ACTIONS, SETTINGS_CHANGES
 
 # How often a change is made anew on top of somebody else's that came first, before giving up.
@@ -70,6 +70,11 @@ def _content(document: Settings) -> Settings:
 def set_settings(broker: str, updates: dict[str, str], *, by: str) -> Settings:
     """Change settings, all or nothing; the settings then in force. Raises ConfigError that lists every problem."""
     return _append_settings(broker, lambda current: change_settings(current, updates, by=by, now=datetime.now(UTC)))
+
+
+def confirm(broker: str, *, by: str) -> Settings:
+    """Record that a preflight was confirmed; the settings then in force. Raises ConcordError."""
+    return _append_settings(broker, lambda current: confirm_preflight(current, by=by, now=datetime.now(UTC)))
 
 
 def read_directory(broker: str) -> Directory:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from concord import cli_admin, cli_explain, cli_held, cli_look, cli_quarantine
+from concord import cli_admin, cli_explain, cli_held, cli_look, cli_preflight, cli_quarantine
 from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
 from schemas.errors import ConcordError, ConfigError
@@ -52,6 +52,7 @@ sink = typer.Typer(help="Write decided changes to one service.", no_args_is_help
 app.add_typer(source, name="source", rich_help_panel=RUN)
 app.add_typer(sink, name="sink", rich_help_panel=RUN)
 cli_look.register(app)
+cli_preflight.register(app)
 cli_explain.register(app)
 cli_admin.register(app)
 cli_held.register(app)

@@ -18,7 +18,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from concord.changing import known_users, read_directory, set_settings, switch_users
+from concord.changing import confirm, known_users, read_directory, set_settings, switch_users
 from concord.cli_output import out, say
 from concord.demo_day import Firm, Scene, scenes
 from concord.demo_evidence import Evidence, gather, read_log, sent_mails, shared_marks
@@ -186,6 +186,7 @@ def perform(env: Environment, phases: Phases) -> Evidence:
         before = gather(
             env.simulators, outlook, practifi, Settings(users=tuple(_everybody(broker)), commencement_date=since)
         )
+        confirm(broker, by="demo")
         set_settings(broker, SETTINGS | (IMPORTS_SINCE if env.simulators.reports else {}), by="demo")
         settings = switch_users(broker, [], enable=True, every=True, by="demo")
         phases.done("read the directory, enable everybody")

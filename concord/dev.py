@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from concord.broker import DevelopmentBroker, start_broker
 from concord.broker_settings import process_started
-from concord.changing import read_directory
+from concord.changing import confirm, current_settings, read_directory
 from concord.processes import RoleProcesses, end_leftovers
 from concord.topics import create_topics
 from schemas.errors import ConfigError
@@ -197,6 +197,8 @@ def run_dev(options: DevOptions) -> int:
             with environment(options) as env:
                 if not options.print_env:
                     _wait_for_people(env.broker.address)
+                    if current_settings(env.broker.address).preflight_at is None:
+                        confirm(env.broker.address, by="dev")  # nobody's mails leave the simulators
                 lines = [f"{name}={value}" for name, value in env.simulators.environment().items()]
                 lines.append(f"CONCORD_BROKER={env.broker.address}")
                 sys.stdout.write("\n".join(lines) + "\n" if options.print_env else _welcome(options, env))
@@ -237,6 +239,7 @@ In another terminal:
   export CONCORD_BROKER={env.broker.address}
   concord users list
   concord users enable --all
+  concord preflight --confirm
   concord settings set direction=two_way
   concord status --wait 60
 """

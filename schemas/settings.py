@@ -68,7 +68,11 @@ class UserSetting:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a decision depends on beside the pair itself. `number` grows by one with each change."""
+    """Everything a decision depends on beside the pair itself. `number` grows by one with each change.
+
+    `preflight_at` and `preflight_by` say when and by whom it was confirmed that nothing stands in the way of writing to
+    Microsoft 365, above all that no other calendar sync is on (rules 1.1, 1.2).
+    """
 
     number: int = 0
     changed_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,6 +97,8 @@ class Settings:
     invitation_limit_per_hour: int = 200
     deletion_limit_events: int = 20
     deletion_limit_percent: int = 10
+    preflight_at: datetime | None = None
+    preflight_by: str = ""
 
     def user_of_mailbox(self, mailbox: str) -> UserSetting | None:
         """The user whose mailbox this is, enabled or not."""
@@ -196,6 +202,17 @@ READERS: Final[dict[str, Any]] = {
 }
 
 
+# Why outbound sync cannot be turned on yet (rule 1.2).
+PREFLIGHT_FIRST: Final = (
+    "writing to Microsoft 365 mails people, so it needs a confirmed preflight first (concord preflight --confirm)"
+)
+
+
+def confirm_preflight(current: Settings, *, by: str, now: datetime) -> Settings:
+    """The next document, in which somebody confirms that writing to Microsoft 365 may be turned on. Pure."""
+    return _stamped(current, replace(current, preflight_at=now, preflight_by=by), by=by, now=now)
+
+
 def change_settings(current: Settings, updates: dict[str, str], *, by: str, now: datetime) -> Settings:
     """The next document, with `updates` (name -> text) applied: all of them or none.
 
@@ -213,6 +230,9 @@ def change_settings(current: Settings, updates: dict[str, str], *, by: str, now:
             problems.append(f"{name}={text!r}: {error}")
     if isinstance(values.get("commencement_date"), date) and values["commencement_date"] > now.date():
         problems.append("commencement_date lies in the future")
+    direction = values.get("direction", current.direction)
+    if direction.is_outbound and not current.direction.is_outbound and current.preflight_at is None:
+        problems.append(f"direction={direction}: {PREFLIGHT_FIRST}")
     licences, enabled = values.get("licences"), current.enabled_count
     if licences and enabled > licences:
         problems.append(f"{enabled} users are enabled, but only {licences} would be licensed")

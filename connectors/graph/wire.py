@@ -124,10 +124,10 @@ def get_calendar(mailbox: str) -> Call:
     return Call("GET", f"{_user(mailbox)}/calendar", {"$select": "id"}, mailbox=mailbox)
 
 
-def users() -> Call:
+def users(page_size: int = USERS_PAGE) -> Call:
     """The first page of all users, with what identifies a mailbox."""
     members = "id,displayName,mail,userPrincipalName,proxyAddresses,userType"
-    return Call("GET", "/users", {"$select": members, "$top": str(USERS_PAGE)})
+    return Call("GET", "/users", {"$select": members, "$top": str(page_size)})
 
 
 def rooms() -> Call:

@@ -29,9 +29,14 @@ def read_directory(names: FieldNames) -> Exchange[tuple[DirectoryEntry, ...]]:
     contacts = yield from wire.rows_of(f"SELECT Id, Name, {', '.join(classes)} FROM Contact")
     for row in contacts:
         entries += _entries(row, classes)
-    rooms = yield from wire.rows_of("SELECT Id, Name FROM Calendar WHERE Type = 'Resource' AND IsActive = true")
-    entries += [DirectoryEntry(EntryKind.ROOM, row["Id"], name=row["Name"]) for row in rooms]
-    return (*entries, DirectoryEntry(EntryKind.COMPLETE, Side.SALESFORCE))
+    rooms = yield from read_rooms()
+    return (*entries, *rooms, DirectoryEntry(EntryKind.COMPLETE, Side.SALESFORCE))
+
+
+def read_rooms() -> Exchange[tuple[DirectoryEntry, ...]]:
+    """Every active Resource Calendar."""
+    rows = yield from wire.rows_of("SELECT Id, Name FROM Calendar WHERE Type = 'Resource' AND IsActive = true")
+    return tuple(DirectoryEntry(EntryKind.ROOM, row["Id"], name=row["Name"]) for row in rows)
 
 
 def _email_fields(fields: list[dict[str, Any]], names: FieldNames) -> dict[str, AddressClass]:

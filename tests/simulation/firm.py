@@ -89,6 +89,7 @@ def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
         delete_from_practifi=rng.random() < 0.6,
         conflict_scope=rng.choice((ConflictScope.FIELD, ConflictScope.FIELD, ConflictScope.RECORD)),
         show_as_list=ShowAsList.EXTENDED,
+        preflight_at=START,
         series_months=2,
         inbound_years=2,
     )

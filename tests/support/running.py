@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from concord.changing import read_directory, set_settings, switch_users
+from concord.changing import confirm, read_directory, set_settings, switch_users
 from concord.comparison import Agreement, Firm, compare
 from concord.demo_players import Outlook, Practifi, graph_time, practifi_time
 from concord.dev import DevOptions, Environment, environment
@@ -364,6 +364,7 @@ def enable(firm: Running) -> None:
     sims = firm.env.simulators
     records_before = sims.on_salesforce(sims.salesforce.records, "Event")
     firm.until(lambda: len(read_directory(firm.broker).complete_sides) == 2, "the directory", 90)
+    confirm(firm.broker, by="test")
     set_settings(firm.broker, TWO_WAY, by="test")
     firm.settings = switch_users(firm.broker, [], enable=True, every=True, by="test")
     firm.settle()

@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from concord import changing
-from concord.changing import ATTEMPTS, known_users, set_settings, switch_users
+from concord.changing import ATTEMPTS, confirm, known_users, set_settings, switch_users
 from concord.cli import app
 from projections.directory import Directory
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
 from schemas.errors import ConcordError, ConfigError
-from schemas.settings import Direction, Settings, UserSetting, change_settings
+from schemas.settings import ConflictScope, Settings, UserSetting, change_settings
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -102,16 +102,16 @@ def test_what_was_settled_stays_and_names_follow_the_directory() -> None:
 
 def test_numbers_grow_by_one_and_the_author_is_kept(log: Log) -> None:
     """Each change is one document."""
-    set_settings("", {"direction": "two_way"}, by="olga")
+    set_settings("", {"conflict_scope": "record"}, by="olga")
     document = set_settings("", {"inbound_years": "5"}, by="petra")
-    assert (document.number, document.changed_by, document.direction) == (2, "petra", Direction.TWO_WAY)
+    assert (document.number, document.changed_by, document.conflict_scope) == (2, "petra", ConflictScope.RECORD)
     assert [d.number for d in log.documents] == [1, 2]
 
 
 def test_nothing_to_change_writes_nothing(log: Log) -> None:
     """The same value again makes no new document."""
-    first = set_settings("", {"direction": "two_way"}, by="olga")
-    assert set_settings("", {"direction": "two_way"}, by="petra") == first
+    first = set_settings("", {"conflict_scope": "record"}, by="olga")
+    assert set_settings("", {"conflict_scope": "record"}, by="petra") == first
     assert len(log.documents) == 1
 
 
@@ -124,8 +124,8 @@ def test_a_change_is_made_again_on_top_of_one_that_came_first(log: Log) -> None:
         log.documents.append(rival)
 
     log.before_append = interfere
-    document = set_settings("", {"direction": "two_way"}, by="olga")
-    assert (document.number, document.direction, document.inbound_years) == (2, Direction.TWO_WAY, 3)
+    document = set_settings("", {"conflict_scope": "record"}, by="olga")
+    assert (document.number, document.conflict_scope, document.inbound_years) == (2, ConflictScope.RECORD, 3)
     assert [d.changed_by for d in log.read("")] == ["rival", "olga"]
 
 
@@ -140,8 +140,8 @@ def test_giving_up_says_so(log: Log) -> None:
 
     log.before_append = interfere
     with pytest.raises(ConcordError, match=f"{ATTEMPTS} times in a row"):
-        set_settings("", {"direction": "two_way"}, by="olga")
-    assert all(d.direction is Direction.MICROSOFT_TO_PRACTIFI for d in log.read(""))
+        set_settings("", {"conflict_scope": "record"}, by="olga")
+    assert all(d.conflict_scope is ConflictScope.FIELD for d in log.read(""))
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,16 @@ def test_disabling_one_never_enabled_is_no_change(log: Log) -> None:
 
 def test_set_says_what_changed_and_by_which_number(log: Log) -> None:
     """Old and new value of each setting; the user's login name stands for `--by`."""
-    done = run("settings", "set", "direction=two_way", " inbound_years = 5 ", "--by", "olga")
+    done = run("settings", "set", "conflict_scope=record", " inbound_years = 5 ", "--by", "olga")
     assert done.exit_code == 0
     assert done.stdout.splitlines() == [
         "Saved as settings number 1:",
-        "  direction: microsoft_to_practifi -> two_way",
         "  inbound_years: 10 -> 5",
+        "  conflict_scope: field -> record",
     ]
     assert (
-        run("settings", "set", "direction=two_way").stdout == "Nothing to change: settings number 1 stays in force.\n"
+        run("settings", "set", "conflict_scope=record").stdout
+        == "Nothing to change: settings number 1 stays in force.\n"
     )
     assert log.documents[0].changed_by == "olga"
 
@@ -226,11 +227,11 @@ def test_set_lists_what_is_wrong_with_every_argument(log: Log) -> None:
 
 def test_history_names_settings_and_users_that_changed(log: Log) -> None:
     """One row a document, the newest last."""
-    run("settings", "set", "direction=two_way", "--by", "olga")
+    run("settings", "set", "conflict_scope=record", "--by", "olga")
     run("users", "enable", "ann@firm.example", "--by", "petra")
     rows = json.loads(run("settings", "history", "--json").stdout)
     assert [(row["number"], row["changed_by"]) for row in rows] == [(1, "olga"), (2, "petra")]
-    assert rows[0]["changes"] == ["direction: microsoft_to_practifi -> two_way"]
+    assert rows[0]["changes"] == ["conflict_scope: field -> record"]
     assert "Ann@firm.example enabled" in rows[1]["changes"]
     assert "Ann@firm.example enabled" in run("settings", "history").stdout
 
@@ -289,3 +290,13 @@ def test_only_a_mailbox_of_somebody_can_be_primary(log: Log) -> None:
     assert "no such user" in flat(run("users", "primary", "nobody@firm.example"))
     assert "no Salesforce user" in flat(run("users", "nominate", "dora@firm.example", "cleo@firm.example"))
     assert log.documents == []
+
+
+def test_outbound_is_refused_before_a_preflight_was_confirmed(log: Log) -> None:
+    """One sentence that says what to do; afterwards it is a setting like any other."""
+    refused = run("settings", "set", "direction=two_way")
+    assert isinstance(refused.exception, ConfigError)
+    assert "concord preflight --confirm" in str(refused.exception)
+    assert log.documents == []
+    confirm("", by="olga")
+    assert set_settings("", {"direction": "two_way"}, by="petra").preflight_by == "olga"

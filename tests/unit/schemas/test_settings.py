@@ -19,11 +19,13 @@ from schemas.settings import (
     UserSetting,
     change_settings,
     change_users,
+    confirm_preflight,
 )
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=3)
 ANN = UserSetting("mailbox-ann", "ann@firm.example", "005ANN", "Ann", is_enabled=True)
+CONFIRMED = Settings(preflight_at=NOW, preflight_by="eve")
 BOB = UserSetting("mailbox-bob", "bob@firm.example", "005BOB", "Bob", is_enabled=True)
 
 
@@ -57,7 +59,7 @@ def test_defaults_are_the_cautious_ones() -> None:
 def test_every_setting_but_the_stamp_and_the_users_can_be_changed() -> None:
     """A setting that no reader knows could never be set."""
     assert set(READERS) == {field.name for field in dataclasses.fields(Settings)} - {
-        "number", "changed_at", "changed_by", "users",
+        "number", "changed_at", "changed_by", "users", "preflight_at", "preflight_by",
     }  # fmt: skip
 
 
@@ -83,7 +85,7 @@ def test_every_setting_but_the_stamp_and_the_users_can_be_changed() -> None:
 )
 def test_value_is_read_from_its_text(name: str, text: str, value: object) -> None:
     """What an administrator types becomes the value."""
-    assert getattr(changed(Settings(), **{name: text}), name) == value
+    assert getattr(changed(CONFIRMED, **{name: text}), name) == value
 
 
 ORIGINS = "use ui, unknown or origins as Salesforce gives them, with commas between and no spaces"
@@ -118,14 +120,14 @@ def test_bad_value_says_what_to_use(name: str, text: str, advice: str) -> None:
 
 def test_all_problems_are_listed_and_nothing_is_changed() -> None:
     """Good values beside bad ones are not taken either."""
-    current = Settings(number=4)
+    current = replace(CONFIRMED, number=4)
     with pytest.raises(ConfigError) as caught:
         changed(current, direction="two_way", inbound_years="99", colour="red", commencement_date="2026-03-03")
     problems = "\n".join(caught.value.problems)
     assert len(caught.value.problems) == 3
     assert all(word in problems for word in ("inbound_years", "'colour'", "future"))
     assert "Nothing was changed" in str(caught.value)
-    assert current == Settings(number=4)
+    assert current == replace(CONFIRMED, number=4)
 
 
 def test_commencement_date_may_be_today_but_not_tomorrow() -> None:
@@ -137,7 +139,7 @@ def test_commencement_date_may_be_today_but_not_tomorrow() -> None:
 
 def test_each_change_is_numbered_and_stamped() -> None:
     """The number grows by one; who and when stand in the document."""
-    first = changed(Settings(), direction="two_way")
+    first = changed(CONFIRMED, direction="two_way")
     second = with_users(first, ANN, now=LATER)
     assert (first.number, first.changed_at, first.changed_by) == (1, NOW, "eve")
     assert (second.number, second.changed_at, second.changed_by) == (2, LATER, "eve")
@@ -224,7 +226,7 @@ def test_outbound_begins_when_it_did_not_run_before(
     before: Direction, was_enabled: bool, after: Direction, is_enabled: bool
 ) -> None:
     """Rule 7.5: the clock starts when outbound starts for a user, and is cleared when it ends."""
-    first = with_users(changed(Settings(), direction=before), replace(ANN, is_enabled=was_enabled), now=NOW)
+    first = with_users(changed(CONFIRMED, direction=before), replace(ANN, is_enabled=was_enabled), now=NOW)
     moved = changed(first, now=LATER, direction=after)
     settings = with_users(moved, replace(ANN, is_enabled=is_enabled), now=LATER)
     ran, runs = was_enabled and before in OUTBOUND, is_enabled and after in OUTBOUND
@@ -234,7 +236,7 @@ def test_outbound_begins_when_it_did_not_run_before(
 
 def test_outbound_begins_anew_after_a_pause() -> None:
     """Disabled and enabled again, or one-way and two-way again: what was saved in the pause does not go out."""
-    running = with_users(changed(Settings(), direction="two_way"), ANN)
+    running = with_users(changed(CONFIRMED, direction="two_way"), ANN)
     paused = with_users(running, replace(ANN, is_enabled=False), now=LATER)
     again = with_users(paused, replace(ANN, is_enabled=True), now=LATER + timedelta(days=1))
     assert (since(running), since(paused), since(again)) == (NOW, None, LATER + timedelta(days=1))
@@ -245,13 +247,13 @@ def test_outbound_begins_anew_after_a_pause() -> None:
 
 def test_outbound_time_cannot_be_brought_along() -> None:
     """Whoever adds a user cannot claim that outbound began earlier."""
-    settings = with_users(changed(Settings(), direction="two_way"), replace(ANN, outbound_since=NOW - timedelta(999)))
+    settings = with_users(changed(CONFIRMED, direction="two_way"), replace(ANN, outbound_since=NOW - timedelta(999)))
     assert since(settings) == NOW
 
 
 def test_another_users_change_leaves_the_outbound_time_alone() -> None:
     """Enabling Bob does not restart Ann's clock; neither does an unrelated setting."""
-    settings = with_users(changed(Settings(), direction="two_way"), ANN)
+    settings = with_users(changed(CONFIRMED, direction="two_way"), ANN)
     later = changed(with_users(settings, BOB, now=LATER), now=LATER, send_invitations="on")
     assert (since(later), since(later, BOB)) == (NOW, LATER)
 
@@ -280,3 +282,22 @@ def test_two_mailboxes_of_a_user_take_one_licence() -> None:
     assert settings.enabled_count == 1
     with pytest.raises(ConfigError, match="2 users would be enabled, but only 1"):
         with_users(settings, BOB)
+
+
+@pytest.mark.rule("1.2")
+@pytest.mark.parametrize("direction", ["two_way", "practifi_to_microsoft"])
+def test_outbound_needs_a_confirmed_preflight(direction: str) -> None:
+    """Refused with a sentence that says what to do; allowed once somebody confirmed, who and when stand in it."""
+    with pytest.raises(ConfigError, match="concord preflight --confirm"):
+        changed(Settings(), direction=direction)
+    assert changed(Settings(), direction="microsoft_to_practifi", inbound_years="3").inbound_years == 3
+    confirmed = confirm_preflight(Settings(number=4), by="olga", now=LATER)
+    assert (confirmed.number, confirmed.preflight_at, confirmed.preflight_by) == (5, LATER, "olga")
+    assert changed(confirmed, direction=direction).direction == direction
+
+
+def test_outbound_that_is_on_already_stays_changeable() -> None:
+    """A document from before there were preflights."""
+    old = Settings(direction=Direction.TWO_WAY)
+    assert changed(old, direction="practifi_to_microsoft").direction is Direction.PRACTIFI_TO_MICROSOFT
+    assert changed(old, inbound_years="3").inbound_years == 3
