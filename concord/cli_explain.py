@@ -133,7 +133,8 @@ def _print_moment(number: int, moment: Moment, settings: Settings) -> None:
         return
     where = f", {_mailbox(moment.mailbox, settings)}" if moment.mailbox else ""
     item = f"{moment.item_id}{where}; " if moment.item_id else ""
-    say(f"{item}journal partition {moment.partition}, offset {moment.offset}", indent=3, style="dim")
+    named = f"; decision {moment.partition}/{moment.offset}" if moment.sent else ""
+    say(f"{item}journal partition {moment.partition}, offset {moment.offset}{named}", indent=3, style="dim")
     for group, text in moment.holds:
         _row(NAMES[group], _on_one_line(text))
     for difference in moment.differences:

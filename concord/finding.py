@@ -20,7 +20,7 @@ from schemas.state import PairState
 from schemas.topics import GRAPH_COMMANDS, SALESFORCE_COMMANDS, SYNC_DECISIONS, SYNC_JOURNAL
 from streams.holding import emptied, filled
 from streams.intake import SETTINGS_KEY
-from streams.stage import Partition
+from streams.stage import Partition, Step
 
 # Salesforce ids come with 15 characters (case-sensitive) or with 3 more that only repeat the case.
 SHORT_ID: Final = 15
@@ -148,7 +148,7 @@ def read_story(broker: str, found: Found, *, show_private: bool = False) -> Stor
                     decisions.append(decode(Decision, record.value))
                 else:
                     commands.append(decode(Command, record.value))
-    partition = _folded(found, decisions)
+    partition = folded(found, decisions)
     return Story(
         found.pair_key,
         partition.pairs.get(found.pair_key) or PairState(found.pair_key),
@@ -159,7 +159,18 @@ def read_story(broker: str, found: Found, *, show_private: bool = False) -> Stor
     )
 
 
-def _folded(found: Found, decisions: list[Decision]) -> Partition:
+def fold_to(found: Found, decision: Decision) -> Step:
+    """What the pair's own entries lead to at the entry of this decision. Raises ConcordError when it is not there."""
+    partition = Partition(decision.partition)
+    for number, offset, entry in sorted((*found.entries, *found.settings), key=lambda row: row[1]):
+        partition.tally = emptied(partition.tally)
+        done = partition.fold(entry, offset)
+        if (number, offset) == (decision.partition, decision.offset) and done is not None:
+            return done
+    raise ConcordError(f"The journal entry {decision.partition}/{decision.offset} does not exist any more.")
+
+
+def folded(found: Found, decisions: list[Decision]) -> Partition:
     """The pair's own entries folded, under the settings that stood between them. Whether the mails of other pairs had
     filled an hour then is told by the decisions."""
     partition = Partition(found.entries[0][0])

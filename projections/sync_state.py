@@ -16,6 +16,7 @@ from schemas.commands import Action, Command, Outcome, Result
 from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKnown, Seen
 from schemas.state import IMPORTED, UNTOLD, PairState, SideState
+from schemas.undo import Undo
 
 # Refused writes remembered per side: a content write and its marks, each in a few variants.
 REFUSALS_MAX: Final = 8
@@ -88,6 +89,11 @@ def is_of_hold(state: PairState, acted: OperatorActed) -> bool:
     return state.held is not None and state.held.digest == acted.hold
 
 
+def is_new_undo(state: PairState, undo: Undo) -> bool:
+    """Whether this undo was not asked for before: pressed twice, it acts once."""
+    return state.undo is None and (undo.is_forced or undo.decision not in state.undone)
+
+
 def _operated(state: PairState, acted: OperatorActed) -> PairState:
     """What an operator asked for. A release or drop of anything but what is held now changes nothing."""
     match acted.verb:
@@ -102,7 +108,10 @@ def _operated(state: PairState, acted: OperatorActed) -> PairState:
             assert state.held is not None
             if state.held.action is Action.DELETE:
                 return replace(state, is_detached=True, reason=DELETION_DROPPED)
-            return replace(state, salesforce=replace(state.salesforce, held_back=DROPPED))
+            return replace(state, salesforce=replace(state.salesforce, held_back=DROPPED), undo=None)
+        case OperatorVerb.UNDO if acted.undo is not None and is_new_undo(state, acted.undo):
+            graph, salesforce = (replace(side, refused="", refused_code="") for side in (state.graph, state.salesforce))
+            return replace(state, graph=graph, salesforce=salesforce, undo=acted.undo)
         case _:
             return state
 
@@ -147,22 +156,30 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
         return with_side(state, seen.side, _updated(held, item)), ()
     if item.side is Side.GRAPH and item.mailbox != held.item.mailbox and item.i_cal_uid == held.item.i_cal_uid:
         return with_side(state, seen.side, _with_copy(held, item)), ()
+    return _another(state, seen, held.item, item)
+
+
+def _another(state: PairState, seen: Seen, known: Item, item: Item) -> tuple[PairState, tuple[Stray, ...]]:
+    """Another living item than the one held: whose event is this pair?"""
+    held = side_of(state, seen.side)
     if own_key(item) != state.pair_key:
         return _astray(state, seen, item)
-    if own_key(held.item) == state.pair_key:  # the same item under a new id
+    if held.is_cancelled and not item.is_organizer:
+        return state, ()  # of the meeting that was cancelled and made anew: its cancellation has not arrived there yet
+    if own_key(known) == state.pair_key:  # the same item under a new id
         moved_to = replace(held, item=item, is_echo=False, copies=(), edited_at=item.modified_at, origin=item.origin)
         return with_side(state, seen.side, moved_to), ()
     # The rightful owner of this key came after a copy that carried its mark: the copy moves out, and what was agreed
     # about it with it.
     cause = MOVED_OUT if held.edited_at is not None else MOVED_OUT_UNSAVED
-    left = replace(held.item, origin=held.origin)
+    left = replace(known, origin=held.origin)
     moved = Seen(seen.side, left.id, left.mailbox, left, held.origin, cause)
     rightful = SideState(
         item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at, origin=item.origin
     )
     state = with_side(state, seen.side, rightful)
     there = other(seen.side)
-    return _astray(with_side(state, there, replace(side_of(state, there), base=None)), moved, held.item)
+    return _astray(with_side(state, there, replace(side_of(state, there), base=None)), moved, known)
 
 
 def _astray(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[Stray, ...]]:

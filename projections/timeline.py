@@ -16,6 +16,7 @@ from schemas.changes import WRITE, Item, Side
 from schemas.commands import Command, Decision, FieldChange, Outcome, Result
 from schemas.groups import ALL, MEMBERS
 from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
+from schemas.undo import Undo
 
 # An entry with where it stands: (partition, offset, entry).
 Placed = tuple[int, int, JournalEntry]
@@ -150,6 +151,8 @@ def _moment(
                 moment, headline=_answer(outcome), side=outcome.side, item_id=item_id, mailbox=mailbox,
                 differences=differences, outcome=outcome,
             )  # fmt: skip
+        case OperatorActed(by=by, undo=Undo(decision=decision)):
+            return replace(moment, headline=f"{by} asked to undo decision {decision}")
         case OperatorActed(verb, by):
             return replace(moment, headline=f"{by} asked for {verb}")
         case _:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from schemas.changes import Item, Side
 from schemas.commands import Outcome
 from schemas.settings import Settings
+from schemas.undo import Undo
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,19 @@ class OperatorVerb(StrEnum):
     RETRY = "retry"
     RELEASE = "release"
     DROP = "drop"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True)
 class OperatorActed:
-    """An operator's action on one pair. A release or a drop is of one hold, by its digest, and of no other."""
+    """An operator's action on one pair. A release or a drop is of one hold, by its digest, and of no other; an undo
+    carries what is to be given back."""
 
     verb: OperatorVerb
     by: str
     note: str = ""
     hold: str = ""
+    undo: Undo | None = None
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,12 @@ from typing import Final
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item
 from schemas.commands import Command, Hold
+from schemas.undo import Undo
 
 # `SideState.origin` of a save that a sink met: no source has read it yet, so nobody said how it came about.
 UNTOLD: Final = "?"
+# `SideState.origin` of what an operator asked for by name: it may go out.
+OPERATOR: Final = "!operator"
 # `SideState.held_back` of a save whose origin may not go out.
 IMPORTED: Final = "imported"
 
@@ -69,6 +72,7 @@ class PairState:
     `revision` counts commands; `strays` are items that carry this pair's mark but are events of their own, with the
     key they went to. A detached pair lost one side under a policy that keeps the other: it stays as it is. `held` is
     the write that waits for an operator, `released` the digest of one that an operator let go and that is not done yet.
+    `undo` is what an operator asked to have back and is not over yet; `undone` names the decisions that were undone.
     """
 
     pair_key: str
@@ -83,6 +87,8 @@ class PairState:
     strays: dict[str, str] = field(default_factory=dict)
     held: Hold | None = None
     released: str = ""
+    undo: Undo | None = None
+    undone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def judge(
         if command.action is not Action.DELETE and not command.mails:
             continue
         digest = hold_digest(command)
-        if digest == state.released:
+        if digest == state.released or _is_confirmed(command, state):
             continue
         outside = len(outside_mails(command, settings))
         kind = _kind(command, outside, state, settings, room)
@@ -68,6 +68,11 @@ def judge(
                 command.action, command.fields, command.mails, outside, state.salesforce.edited_at,
             )  # fmt: skip
     return None
+
+
+def _is_confirmed(command: Command, state: PairState) -> bool:
+    """Whether an operator was shown these mails when asking for the undo that this command is of."""
+    return state.undo is not None and bool(command.mails) and set(command.mails) <= set(state.undo.mails)
 
 
 def _kind(command: Command, outside: int, state: PairState, settings: Settings, room: int | None) -> HoldKind | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.settings import ORIGIN_UI, ORIGIN_UNKNOWN, Settings
+from schemas.state import OPERATOR
 
 # What a save in Lightning Experience calls its client.
 UI_CLIENT: Final = "sfdcinternalapi"
@@ -18,7 +19,7 @@ _CLIENT: Final = ";client="
 
 def may_go_out(origin: str, settings: Settings) -> bool:
     """Whether a save of this origin ("" = unknown) may be carried to Microsoft 365."""
-    return any(_is_meant(origin.lower(), entry.lower()) for entry in settings.outbound_origins)
+    return origin == OPERATOR or any(_is_meant(origin.lower(), entry.lower()) for entry in settings.outbound_origins)
 
 
 def _is_meant(origin: str, entry: str) -> bool:

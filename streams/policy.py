@@ -130,6 +130,21 @@ def deletion_gate(is_from_graph: bool, survivor: Item, settings: Settings, now: 
     return None if _has_not_begun(survivor.content.span, now) else "past"
 
 
+def restoring_gate(
+    is_in_graph: bool, content: CalendarEvent, user: UserSetting | None, settings: Settings, now: datetime
+) -> str | None:
+    """Why an event that we deleted may not be made anew there, or None: what we write must be allowed today."""
+    if user is None or not user.is_enabled:
+        return "user_disabled"
+    if is_private(content) and not settings.sync_private_events:
+        return "private_off"
+    if not is_in_graph:
+        return None
+    if not settings.direction.is_outbound:
+        return "direction"
+    return None if _has_not_begun(content.span, now) else "past"
+
+
 def _spans(content: CalendarEvent, agreed: CalendarEvent | None) -> tuple[TimeSpan, ...]:
     """The start decides; of an event that is moved, the old start counts as well, so that the move is carried."""
     return (content.span,) if agreed is None else (content.span, agreed.span)

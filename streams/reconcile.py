@@ -32,6 +32,7 @@ from streams.mapping import (
 from streams.marks import is_enabled, is_tag_wrong, marks_differ
 from streams.plan import Plan, changed, is_under_way, send, settled
 from streams.policy import deletion_gate, inbound_gate, outbound_gate
+from streams.undo import UNDONE, undoing
 
 
 def reconcile(state: PairState, settings: Settings, now: datetime, room: int | None = None) -> Plan:
@@ -54,6 +55,8 @@ def reconcile(state: PairState, settings: Settings, now: datetime, room: int | N
 def _plan(state: PairState, settings: Settings, now: datetime) -> Plan:
     """What this pair needs; the write that is `held` is not made."""
     state = replace(state, graph=_leading(state.graph, settings))
+    if state.undo is not None:
+        return _undone(undoing(state, settings, now), settings, now)
     graph, salesforce = state.graph, state.salesforce
     if state.is_detached:
         return _detached(state, settings, now)
@@ -70,6 +73,15 @@ def _plan(state: PairState, settings: Settings, now: datetime) -> Plan:
             return _deletion(state, Side.SALESFORCE, salesforce.item, settings, now)
         return _only_in_practifi(state, salesforce.item, settings, now)
     return settled(state, Status.NOT_SYNCED, state.reason)
+
+
+def _undone(plan: Plan, settings: Settings, now: datetime) -> Plan:
+    """An undo as far as it goes; once it is over, what the pair needs besides."""
+    if plan.state.undo is not None or plan.commands or plan.verdict is Verdict.ERROR:
+        return plan
+    after = _plan(plan.state, settings, now)
+    is_silent = plan.reason == UNDONE or after.commands or after.verdict is not Verdict.NOTHING
+    return after if is_silent else replace(after, reason=plan.reason)
 
 
 def _series(state: PairState, settings: Settings, now: datetime) -> Plan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from projections.sync_state import evolve, is_of_hold
 from schemas.commands import Command, Decision, Verdict
@@ -19,6 +20,8 @@ from streams.holding import counted, room_left
 from streams.plan import Plan
 from streams.reasons import reason
 from streams.reconcile import reconcile
+
+HOLD_VERBS: Final = frozenset({OperatorVerb.RELEASE, OperatorVerb.DROP})
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ def step(
         plan = replace(plan, verdict=Verdict.FORWARD, reason="not_this_pairs")
     if plan.state.is_detached and not before.is_detached:
         plan = replace(plan, verdict=Verdict.DETACH)
-    decision = _decision(plan, entry, settings, partition, offset) if _matters(before, plan) else None
+    ends_undo = state.undo is not None and plan.state.undo is None
+    is_told = _matters(before, plan) or ends_undo
+    decision = _decision(plan, entry, settings, partition, offset) if is_told else None
     tally = counted(tally, plan.commands, state.released, settings, offset, entry.observed_at)
     return Step(plan.state, decision, plan.commands, forwards, tally)
 
@@ -66,7 +71,7 @@ def step(
 def _late(before: PairState, entry: JournalEntry) -> str:
     """Why an operator's release or drop does nothing: what it names is not held. "" for anything else."""
     acted = entry.what
-    if not isinstance(acted, OperatorActed) or acted.verb is OperatorVerb.RETRY or is_of_hold(before, acted):
+    if not isinstance(acted, OperatorActed) or acted.verb not in HOLD_VERBS or is_of_hold(before, acted):
         return ""
     return "hold_gone" if before.held is None else "hold_changed"
 

@@ -71,7 +71,7 @@ def _is_uninvited(ending: Ending, pair: PairState, ours: Meeting, theirs: Meetin
     reachable = {one.contact_id for one in ending.world.services.clients if one.address}
     reachable |= {one.salesforce_id for one in ending.world.services.people}
     missing = theirs.people - ours.people
-    is_made_here = pair.pair_key.startswith("s:") and ours.people <= theirs.people
+    is_made_here = (pair.pair_key.startswith("s:") or bool(pair.undone)) and ours.people <= theirs.people
     return is_made_here and (not is_sending or not {one for one, _ in missing} & reachable)
 
 

@@ -29,6 +29,7 @@ from simulation.guarded import MESSAGE, ORIGIN, POSITION_ROW
 from simulation.log import Stored
 from simulation.outcome import Ending, readable
 from streams.stage import fold_partition
+from streams.undo import UNDONE
 
 Problems = list[str]
 
@@ -55,6 +56,8 @@ def _oscillations(ending: Ending) -> Iterator[str]:
     carried: Counter[tuple[str, str, str]] = Counter()
     for command_id, outcomes in ending.outcomes.items():
         command = ending.commands[command_id]
+        if command.reason == UNDONE:
+            continue  # an operator asked for an old text
         is_update = command.side is Side.GRAPH and command.action is Action.UPDATE and command.content is not None
         if is_update and any(outcome.result is Result.APPLIED for outcome in outcomes):
             groups = [group for group in ("subject", "body", "location") if group in command.fields]

@@ -251,6 +251,7 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "copied in Outlook": (1.5, _told(lambda world: world.outlook.copy())),
     "answered": (2, _told(lambda world: world.outlook.respond())),
     "operator retries": (0.5, lambda world: world.operator_retries()),
+    "operator undoes": (4, lambda world: world.operator_undoes()),
     "settings": (0.6, _setting),
     "users": (0.4, _user),
     "crash": (9, _arm_crash),

@@ -9,12 +9,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from concord.roles.sinks import DONE_ROW, revision_of
+from concord.undoing import rehearsed
 from connectors.graph.sink import apply_command as graph_apply
-from schemas.changes import Wakeup
+from schemas.changes import Side, Wakeup
 from schemas.codec import decode, encode
-from schemas.commands import Outcome
+from schemas.commands import Command, Decision, Outcome
+from schemas.errors import ConcordError
 from schemas.journal import OperatorActed, OperatorAction, OperatorVerb
 from schemas.settings import Settings, change_settings, change_users
+from schemas.state import PairState
 from schemas.topics import (
     DIRECTORY_CHANGES,
     FIRM_KEY,
@@ -44,6 +47,7 @@ from simulation.services import Services
 from simulation.stages import Followed, GraphSource, SalesforceSource
 from simulators.clock import SimulatorClock
 from simulators.salesforce.errors import SalesforceError
+from streams.taken import what_was_taken
 
 WIDTH: Final = 2
 # Which stage of the tally an agent belongs to.
@@ -295,6 +299,43 @@ class World:
         key = (self.rng.choice(records).key or b"").decode()
         self._append(OPERATOR_ACTIONS, key, OperatorAction(key, self.now(), OperatorActed(OperatorVerb.RETRY, "op")))
         return f"an operator retries {key[-8:]}"
+
+    def operator_undoes(self) -> str:
+        """An operator looks at a decision and has what it took written back; at times the button is pressed twice."""
+        records = [one for one in self.log.whole(SYNC_DECISIONS) if one.value not in self.poison]
+        if not records:
+            return ""
+        looked_at = (decode(Decision, self.rng.choice(records).value) for _ in range(15))
+        return next((text for one in looked_at if one.changes or one.commands if (text := self._undo(one))), "")
+
+    def _undo(self, decision: Decision) -> str:
+        """Have one decision undone, if it took anything."""
+        raw = self.process("reconcile").tables["reconcile", decision.partition].local.get(decision.pair_key.encode())
+        if raw is None:
+            return ""
+        state, side = decode(PairState, raw), self.rng.choice(list(Side))
+        try:
+            undo = what_was_taken(f"{decision.partition}/{decision.offset}", self._commands_of(decision), side)
+        except ConcordError:
+            return ""
+        undo = replace(undo, is_forced=self.rng.random() < 0.3)
+        proposal = rehearsed(state, undo, self._commands_of(decision), self.settings, self.now())
+        if not proposal.writes or (proposal.changed and not undo.is_forced):
+            return ""
+        for name, held in (("graph", state.graph), ("salesforce", state.salesforce)):
+            if held.item is not None:
+                self.diary.touch(name, held.item.id, *undo.fields)
+        acted = OperatorActed(OperatorVerb.UNDO, "op", undo=proposal.undo)
+        for _ in range(self.rng.choice((1, 1, 2))):
+            self._append(OPERATOR_ACTIONS, decision.pair_key, OperatorAction(decision.pair_key, self.now(), acted))
+        return f"an operator undoes {undo.decision} of {decision.pair_key[-8:]}: {', '.join(undo.fields) or 'deletion'}"
+
+    def _commands_of(self, decision: Decision) -> tuple[Command, ...]:
+        """The commands that a decision sent."""
+        records = (*self.log.whole(GRAPH_COMMANDS), *self.log.whole(SALESFORCE_COMMANDS))
+        of_pair = (one.value for one in records if one.key == decision.pair_key.encode())
+        known = {one.command_id: one for one in (decode(Command, value) for value in of_pair)}
+        return tuple(known[one] for one in decision.commands if one in known)
 
     def poison_topic(self) -> str:
         """A record that nobody can read stands on a topic, as a broken producer would leave it."""

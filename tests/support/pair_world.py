@@ -165,6 +165,10 @@ class World:
         held = self.pairs[key].held if key in self.pairs else None
         digest = hold if hold is not None else held.digest if held is not None else ""
         acted = OperatorActed(verb, "eve", hold="" if verb is OperatorVerb.RETRY else digest)
+        self.acted(key, acted)
+
+    def acted(self, key: str, acted: OperatorActed) -> None:
+        """An operator's action on a pair stands in the journal."""
         self._fold(JournalEntry(key, self.now, self._position("operator"), acted))
 
     def lose_everything(self) -> None:
