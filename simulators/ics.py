@@ -15,7 +15,9 @@ from simulators.graph.errors import GraphError
 from simulators.graph.service import GraphSimulator
 from simulators.graph.tenant import User
 from simulators.graph.zones import is_zone, zone
-from simulators.ics_reading import IcsEvent, Moment, Person, Unread, Unusable, read_ics
+from simulators.ics_events import IcsEvent, Moment, Person, Unread, Unusable
+from simulators.ics_reading import read_ics
+from simulators.ics_series import series_json
 
 # Length given to an event that lasts no time, in minutes: Outlook's own for a new meeting. Graph takes none without.
 DEFAULT_MINUTES: Final = 30
@@ -32,12 +34,11 @@ class Refusal:
     uid: str
     subject: str
     reason: str
-    is_recurring: bool = False
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of one file. `read` = `imported` + the number of refusals, of which `recurring` belong to series."""
+    """What became of one file. `read` = `imported` + the number of refusals; a series counts once, dates and all."""
 
     file: str
     read: int
@@ -49,21 +50,15 @@ class ImportReport:
     """Why the file as a whole could not be read; "" when it could."""
     events: tuple[str, ...] = ()
     """Graph ids of the imported events."""
-
-    @property
-    def recurring(self) -> int:
-        """Events that were left out because they recur."""
-        return sum(refusal.is_recurring for refusal in self.refused)
+    series: int = 0
+    """How many of the imported events are series."""
 
     def sentence(self) -> str:
         """The counts in one line."""
         if self.problem:
             return f"{self.file}: not imported, {self.problem}"
-        others = len(self.refused) - self.recurring
-        return (
-            f"{self.file}: {self.read} events read, {self.imported} imported, "
-            f"{self.recurring} recurring left out, {others} refused"
-        )
+        series = f" ({self.series} of them series)" if self.series else ""
+        return f"{self.file}: {self.read} events read, {self.imported} imported{series}, {len(self.refused)} refused"
 
 
 def import_ics(graph: GraphSimulator, path: Path, mailbox: str) -> ImportReport:
@@ -87,21 +82,24 @@ class _Importer:
 
     def run(self, file: str, events: tuple[IcsEvent, ...], unread: tuple[Unread, ...]) -> ImportReport:
         """Put every event where it belongs."""
-        refused = [Refusal(entry.uid, entry.subject, entry.reason, entry.is_recurring) for entry in unread]
+        refused = [Refusal(entry.uid, entry.subject, entry.reason) for entry in unread]
         notes: list[str] = []
         placed: list[str] = []
+        series = 0
         for event in events:
             try:
                 event_id, said = self._put(event)
                 placed.append(event_id)
+                series += event.repeats is not None
                 notes += [f"{event.subject or '(no subject)'}: {note}" for note in said]
             except Unusable as problem:
                 refused.append(Refusal(event.uid, event.subject, str(problem)))
             except GraphError as problem:
                 refused.append(Refusal(event.uid, event.subject, f"the mailbox refuses it: {problem.message}"))
         return ImportReport(
-            file, len(events) + len(unread), len(placed), tuple(refused), tuple(notes), events=tuple(placed)
-        )
+            file, len(events) + len(unread), len(placed), tuple(refused), tuple(notes), events=tuple(placed),
+            series=series,
+        )  # fmt: skip
 
     def _put(self, event: IcsEvent) -> tuple[str, list[str]]:
         """The new event's Graph id, and what was left out or completed. Raises Unusable, GraphError."""
@@ -115,15 +113,23 @@ class _Importer:
         held = self._held.get(user.id)
         if held is None:
             held = self._held[user.id] = {str(one["iCalUId"]) for one in self._graph.events_of(user.id)}
-        if event.uid and event.uid in held:
+        name = event.uid if event.instead_of is None else f"{event.uid}_{event.instead_of.wall:%Y%m%d}"
+        if event.uid and name in held:
             raise Unusable("the mailbox holds it already (same UID)")
         if event.start.wall.year not in YEARS or event.end.wall.year not in YEARS:
             raise Unusable(f"its dates lie outside the years {YEARS.start} to {YEARS.stop} that a mailbox holds")
         if event.start == event.end:
             event = replace(event, end=replace(event.end, wall=event.end.wall + timedelta(minutes=DEFAULT_MINUTES)))
             notes.append(f"it lasts no time, which a mailbox does not take: given {DEFAULT_MINUTES} minutes")
-        event_id = self._graph.add_event(user.id, event_json(event, user, is_own=is_own))
-        held.add(event.uid)
+        value = event_json(event, user, is_own=is_own)
+        if event.repeats is not None:
+            members, said = series_json(event, user, lambda one: event_json(one, user, is_own=is_own))
+            value |= members
+            notes += said
+        elif event.instead_of is not None and event.uid:
+            notes.append("one date of a series that the file does not hold: put in as a single event")
+        event_id = self._graph.add_event(user.id, value)
+        held.add(name)
         return event_id, notes
 
     def _mailbox_of(self, organizer: Person | None) -> User:
@@ -159,7 +165,7 @@ def event_json(event: IcsEvent, user: User, *, is_own: bool) -> dict[str, Any]:
     if event.location:
         value["location"] = {"displayName": event.location}
     if event.uid:
-        value["iCalUId"] = event.uid
+        value["iCalUId"] = event.uid if event.instead_of is None else f"{event.uid}_{event.instead_of.wall:%Y%m%d}"
     if event.is_all_day:
         # Both ends need one zone name, and dates have none: they float.
         value["end"]["timeZone"] = value["start"]["timeZone"] = user.time_zone

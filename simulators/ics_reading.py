@@ -1,7 +1,7 @@
 """iCalendar files as others export them, read into plain values: what each event says, or why it cannot be used. Pure.
 
-Follows RFC 5545 where files do, and the habits of Outlook, Google and Apple where they do not. Recurring events are
-recognised and left out. Who an event is put for, and how, is `simulators.ics`.
+Follows RFC 5545 where files do, and the habits of Outlook, Google and Apple where they do not. What a rule means is
+`simulators.ics_recurrence`; who an event is put for, and how, is `simulators.ics`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import icalendar
 from icalendar.prop import vBroken
+
+from simulators.ics_events import IcsEvent, Moment, Person, Repeats, Unread, Unusable
 
 SENSITIVITY: Final = {"PUBLIC": "normal", "PRIVATE": "private", "CONFIDENTIAL": "confidential"}
 BUSY_STATUS: Final = {
@@ -31,62 +33,6 @@ _BLOCK: Final = re.compile(r"^BEGIN:(VTIMEZONE|VEVENT)\s*$.*?^END:\1\s*$", re.MU
 _ALARM: Final = re.compile(r"^BEGIN:VALARM\s*$.*?^END:VALARM\s*$\n?", re.MULTILINE | re.DOTALL | re.IGNORECASE)
 
 
-class Unusable(Exception):
-    """An event cannot be used; the text says why, in words for the person who gave the file."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """Someone named in an event. `kind` is required, optional or resource; `response` a Graph response word."""
-
-    address: str
-    name: str
-    kind: str = "required"
-    response: str = "none"
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A start or end: wall-clock time and its zone. `zone` None floats: it means the reader's own zone."""
-
-    wall: datetime
-    zone: tzinfo | None
-
-
-@dataclass(frozen=True)
-class IcsEvent:
-    """One single event of a file. `reminder_minutes` None means no reminder; ends of all-day events are exclusive."""
-
-    uid: str
-    sequence: int
-    subject: str
-    body: str
-    location: str
-    start: Moment
-    end: Moment
-    is_all_day: bool
-    sensitivity: str
-    show_as: str
-    importance: str
-    is_cancelled: bool
-    reminder_minutes: int | None
-    categories: tuple[str, ...]
-    organizer: Person | None
-    attendees: tuple[Person, ...]
-    notes: tuple[str, ...]
-    """What of it was left out: lines that cannot be read, attendees without a mail address."""
-
-
-@dataclass(frozen=True)
-class Unread:
-    """An event of the file that is not used, and why. `is_recurring` says that it belongs to a series."""
-
-    uid: str
-    subject: str
-    reason: str
-    is_recurring: bool = False
-
-
 def read_ics(data: bytes) -> tuple[tuple[IcsEvent, ...], tuple[Unread, ...]]:
     """Every VEVENT of a file, as an event or as a reason. Raises ValueError when it is no iCalendar file at all."""
     events: list[IcsEvent] = []
@@ -101,7 +47,7 @@ def read_ics(data: bytes) -> tuple[tuple[IcsEvent, ...], tuple[Unread, ...]]:
         else:
             unread.append(read)
     kept, older = _newest_revisions(events)
-    return kept, (*unread, *older)
+    return _with_overrides(kept), (*unread, *older)
 
 
 def _components(data: bytes) -> Iterator[icalendar.Event | Unread]:
@@ -179,10 +125,9 @@ def _text(data: bytes) -> str:
 
 def _read(component: icalendar.Event) -> IcsEvent | Unread:
     uid, subject = _string(component, "UID"), _one_line(_string(component, "SUMMARY"))
-    if any(name in component for name in ("RRULE", "RDATE", "RECURRENCE-ID", "EXRULE")):
-        return Unread(uid, subject, "it recurs, and only single events are imported in this version", is_recurring=True)
     try:
-        return _read_single(component, uid, subject)
+        event = _read_single(component, uid, subject)
+        return replace(event, repeats=_repeats(component, event.start), instead_of=_instead_of(component))
     except Unusable as problem:
         return Unread(uid, subject, str(problem))
     except (ValueError, TypeError, OverflowError, AttributeError) as problem:
@@ -408,17 +353,87 @@ def _short(problem: BaseException) -> str:
     return _one_line(str(problem))[:160] or type(problem).__name__
 
 
+def _repeats(component: icalendar.Event, start: Moment) -> Repeats | None:
+    """The rule and days of a series, None for an event that does not recur. Raises Unusable."""
+    broken = [name for name, _ in component.errors if name in {"RRULE", "RDATE", "EXDATE"}]
+    if broken or "EXRULE" in component:
+        raise Unusable(f"its {(*broken, 'EXRULE')[0]} cannot be used, so it is not known when it recurs")
+    added = tuple(_days(component, "RDATE", start))
+    rules = _all(component, "RRULE")
+    if not rules and not added:
+        return None
+    if len(rules) > 1:
+        raise Unusable("it has several rules, and a Graph series has one")
+    rule = {str(name).upper(): list(value) for name, value in rules[0].items()} if rules else {}
+    text = rules[0].to_ical().decode() if rules else ""
+    for until in rule.get("UNTIL", ()):
+        text = re.sub(r"UNTIL=[^;]*", f"UNTIL={_last_moment(until, start):%Y%m%dT%H%M%S}", text)
+    return Repeats(rule, text, tuple(_days(component, "EXDATE", start)), added)
+
+
+def _last_moment(until: date, start: Moment) -> datetime:
+    """The end of a rule on the clocks of its series; a date alone includes that day."""
+    if not isinstance(until, datetime):
+        return datetime.combine(until, time(23, 59, 59))
+    if until.tzinfo is None:
+        return until
+    return until.astimezone(start.zone or UTC).replace(tzinfo=None) if start.zone else until.replace(tzinfo=None)
+
+
+def _days(component: icalendar.Event, name: str, start: Moment) -> Iterator[Moment]:
+    """The moments of EXDATE or RDATE on the clocks of the series. Raises Unusable for a period."""
+    for value in _all(component, name):
+        if isinstance(value, vBroken):
+            raise Unusable(f"its {name} cannot be read: {str(value)[:60]!r}")
+        for one in getattr(value, "dts", [value]):
+            if not isinstance(one.dt, date):
+                raise Unusable(f"its {name} is a period, which a Graph series cannot have")
+            yield _on_clocks_of(one.dt, start)
+
+
+def _on_clocks_of(value: date, start: Moment) -> Moment:
+    if not isinstance(value, datetime):
+        return Moment(datetime.combine(value, time()), None)
+    if value.tzinfo is not None and start.zone is not None:
+        value = value.astimezone(start.zone)
+    return Moment(value.replace(tzinfo=None, microsecond=0), start.zone)
+
+
+def _instead_of(component: icalendar.Event) -> Moment | None:
+    """The date of a series that this event stands for. Raises Unusable."""
+    value = _value(component, "RECURRENCE-ID")
+    if value is None:
+        return None
+    if str(component["RECURRENCE-ID"].params.get("RANGE", "")):
+        raise Unusable("it changes a date and all that follow, which a Graph series cannot")
+    return _moment(component, "RECURRENCE-ID", value)
+
+
+def _with_overrides(events: Sequence[IcsEvent]) -> tuple[IcsEvent, ...]:
+    """Changed dates with the series they belong to, where the file holds it."""
+    series = {event.uid for event in events if event.uid and event.repeats is not None}
+    changed: dict[str, list[IcsEvent]] = {}
+    for event in events:
+        if event.instead_of is not None and event.uid in series:
+            changed.setdefault(event.uid, []).append(event)
+    return tuple(
+        replace(event, overrides=tuple(changed.get(event.uid, ()))) if event.repeats is not None else event
+        for event in events
+        if event.instead_of is None or event.uid not in series
+    )
+
+
 def _newest_revisions(events: Sequence[IcsEvent]) -> tuple[tuple[IcsEvent, ...], tuple[Unread, ...]]:
     """One event a UID: the highest SEQUENCE, the last of equal ones. Events without a UID are all different."""
-    newest: dict[str, IcsEvent] = {}
+    newest: dict[tuple[str, Moment | None], IcsEvent] = {}
     for event in events:
-        known = newest.get(event.uid)
+        known = newest.get((event.uid, event.instead_of))
         if event.uid and (known is None or event.sequence >= known.sequence):
-            newest[event.uid] = event
-    kept = tuple(event for event in events if not event.uid or newest[event.uid] is event)
+            newest[event.uid, event.instead_of] = event
+    kept = tuple(event for event in events if not event.uid or newest[event.uid, event.instead_of] is event)
     older = tuple(
         Unread(event.uid, event.subject, "the file holds a newer revision of the same event (same UID)")
         for event in events
-        if event.uid and newest[event.uid] is not event
+        if event.uid and newest[event.uid, event.instead_of] is not event
     )
     return kept, older

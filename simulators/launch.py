@@ -234,8 +234,7 @@ def report_lines(reports: tuple[ImportReport, ...]) -> Iterator[str]:
     for report in reports:
         yield report.sentence()
         for refusal in report.refused:
-            if not refusal.is_recurring:
-                yield f"  refused {refusal.subject or refusal.uid or '(no subject)'}: {refusal.reason}"
+            yield f"  refused {refusal.subject or refusal.uid or '(no subject)'}: {refusal.reason}"
         for note in report.notes:
             yield f"  {note}"
 

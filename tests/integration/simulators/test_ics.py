@@ -193,3 +193,70 @@ def test_every_event_of_published_files_is_imported_or_refused(graph: GraphSimul
     assert graph.mails == []
     assert graph.last_fault is None
     assert not [reason for reason in reasons if reason.startswith("it cannot be read")], reasons
+
+
+PARIS = ("DTSTART;TZID=Europe/Paris:20260309T090000", "DTEND;TZID=Europe/Paris:20260309T100000")
+
+
+def test_recurrence_is_put_in_with_deleted_and_changed_dates(graph: GraphSimulator, tmp_path: Path) -> None:
+    """A weekly series over a clock change: its rule in Graph's words, one date deleted, one moved, one cancelled."""
+    moved = ("END:VEVENT", "BEGIN:VEVENT", "UID:u-1", "RECURRENCE-ID;TZID=Europe/Paris:20260323T090000", "SUMMARY:Late",
+             "DTSTART;TZID=Europe/Paris:20260323T150000", "DTEND;TZID=Europe/Paris:20260323T160000")  # fmt: skip
+    cancelled = ("END:VEVENT", "BEGIN:VEVENT", "UID:u-1", "RECURRENCE-ID;TZID=Europe/Paris:20260330T090000",
+                 "STATUS:CANCELLED", *PARIS)  # fmt: skip
+    stray = ("END:VEVENT", "BEGIN:VEVENT", "UID:u-1", "RECURRENCE-ID;TZID=Europe/Paris:20260324T090000", *PARIS)
+    report, held = put(
+        graph, tmp_path, *PARIS, "SUMMARY:Round", "RRULE:FREQ=WEEKLY;COUNT=5",
+        "EXDATE;TZID=Europe/Paris:20260316T090000", *moved, *cancelled, *stray,
+    )  # fmt: skip
+    assert report.refused == ()
+    assert report.sentence() == "one.ics: 1 events read, 1 imported (1 of them series), 0 refused"
+    assert report.notes == ("Round: left out a change of 24 Mar 2026, which is none of its dates",)
+    assert held is not None
+    assert held["recurrence"]["range"]["recurrenceTimeZone"] == "Europe/Paris"
+    assert [one[-10:] for one in held["cancelledOccurrences"]] == ["2026-03-16", "2026-03-30"]
+    assert [(one["subject"], one["start"]["dateTime"][:16]) for one in held["exceptionOccurrences"]] == [
+        ("Late", "2026-03-23T14:00")
+    ]
+
+
+def test_recurrence_of_whole_days_is_put_in(graph: GraphSimulator, tmp_path: Path) -> None:
+    """Dates float, also those that are left out."""
+    report, held = put(
+        graph, tmp_path, "DTSTART;VALUE=DATE:20260309", "RRULE:FREQ=DAILY;UNTIL=20260312",
+        "EXDATE;VALUE=DATE:20260310", "RDATE;VALUE=DATE:20260311",
+    )  # fmt: skip
+    assert report.refused == ()
+    assert held is not None
+    assert held["recurrence"]["range"]["endDate"] == "2026-03-12"
+    assert [one[-10:] for one in held["cancelledOccurrences"]] == ["2026-03-10"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (("RRULE:FREQ=WEEKLY;COUNT=3", "RDATE:20260311T090000Z"), "dates beside its rule"),
+        (("RDATE:20260311T090000Z",), "instead of a rule"),
+        (("RRULE:FREQ=YEARLY;BYYEARDAY=68",), "BYYEARDAY"),
+    ],
+)
+def test_recurrence_that_a_mailbox_cannot_hold_is_refused(
+    graph: GraphSimulator, tmp_path: Path, lines: tuple[str, ...], reason: str
+) -> None:
+    """It says why, and is counted."""
+    report, held = put(graph, tmp_path, *TIMES, *lines)
+    assert held is None
+    assert reason in report.refused[0].reason
+    assert (report.read, report.imported) == (1, 0)
+
+
+def test_recurrence_of_which_only_a_date_is_known_is_a_single_event(graph: GraphSimulator, tmp_path: Path) -> None:
+    """Whoever is invited to one date of a series gets that date alone."""
+    path = tmp_path / "date.ics"
+    lines = ("BEGIN:VCALENDAR", "BEGIN:VEVENT", "UID:u-9", "RECURRENCE-ID:20260310T090000Z", *TIMES, "END:VEVENT",
+             "END:VCALENDAR", "")  # fmt: skip
+    path.write_text("\n".join(lines), encoding="utf-8")
+    report = import_ics(graph, path, OWN)
+    assert report.imported == 1
+    held = next(event for event in graph.events_of(OWN) if event["id"] == report.events[0])
+    assert (held["type"], held["iCalUId"]) == ("singleInstance", "u-9_20260310")

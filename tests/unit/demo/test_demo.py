@@ -228,7 +228,7 @@ def test_missing_calendar_files_are_named_before_anything_starts(tmp_path: Path)
 
 def test_each_calendar_file_is_accounted_for(run: Run) -> None:
     """The summary counts what reached the other side, what Concord's rules keep out and what the calendar refused."""
-    refused = (Refusal("u", "s", "it ends before it starts"), Refusal("v", "s", "it recurs", is_recurring=True))
+    refused = (Refusal("u", "s", "it ends before it starts"), Refusal("v", "s", "it recurs"))
     report = ImportReport("real.ics", 6, 4, refused, ("a note",), events=("event-1", "event-2", "event-7", "event-10"))
     code, printed = run(good_evidence(reports=(report, ImportReport("b.ics", 0, 0, (), (), problem="it is a picture"))))
     assert code == 0

@@ -7,7 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from simulators.ics_reading import IcsEvent, Moment, Person, Unread, read_ics
+from simulators.ics_events import IcsEvent, Moment, Person, Unread
+from simulators.ics_reading import read_ics
 
 CUSTOM_ZONE = """BEGIN:VTIMEZONE
 TZID:Office
@@ -224,12 +225,37 @@ def test_people_are_read_with_kind_and_answer() -> None:
     assert read.notes == ("left out 1 attendee(s) without a mail address",)
 
 
+def test_recurrence_is_read_with_its_changed_dates() -> None:
+    """The rule with its end on the series' own clocks, the days left out, and what stands for single dates."""
+    series = vevent(
+        "RRULE:FREQ=WEEKLY;UNTIL=20260323T080000Z",
+        "EXDATE;TZID=Europe/Paris:20260316T090000,20260323T090000",
+        start="DTSTART;TZID=Europe/Paris:20260309T090000",
+        end="DTEND;TZID=Europe/Paris:20260309T100000",
+    )
+    moved = vevent("RECURRENCE-ID:20260309T080000Z", "SUMMARY:moved")
+    events, unread = read_ics(calendar(series, moved))
+    assert unread == ()
+    (event,) = events
+    assert event.repeats is not None
+    assert event.repeats.text == "FREQ=WEEKLY;UNTIL=20260323T090000"
+    assert [moment.wall.day for moment in event.repeats.excluded] == [16, 23]
+    assert [(one.subject, one.instead_of is not None) for one in event.overrides] == [("moved", True)]
+
+
 @pytest.mark.parametrize(
-    "line", ["RRULE:FREQ=DAILY", "RDATE:20260303T090000Z", "RECURRENCE-ID:20260303T090000Z", "RRULE:FREQ=ODD"]
+    ("lines", "reason"),
+    [
+        (("RRULE:FREQ=DAILY", "RRULE:FREQ=WEEKLY"), "several rules"),
+        (("RRULE:FREQ=DAILY", "EXRULE:FREQ=WEEKLY"), "EXRULE"),
+        (("RRULE:FREQ=ODD",), "RRULE"),
+        (("RRULE:FREQ=DAILY", "RDATE;VALUE=PERIOD:20260303T090000Z/PT1H"), "period"),
+        (("RECURRENCE-ID;RANGE=THISANDFUTURE:20260303T090000Z",), "all that follow"),
+    ],
 )
-def test_series_are_recognised_and_left_out(line: str) -> None:
-    """Rules, dates, single changed occurrences, and rules that cannot be read."""
-    assert refusal(line).is_recurring
+def test_recurrence_that_no_series_can_have_is_refused(lines: tuple[str, ...], reason: str) -> None:
+    """What would make another series of it is refused with what it is."""
+    assert reason in refusal(*lines).reason
 
 
 def test_the_newest_revision_of_an_event_counts() -> None:
