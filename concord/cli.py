@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from concord import cli_admin, cli_explain, cli_held, cli_look, cli_preflight, cli_quarantine, cli_undo
+from concord import cli_admin, cli_explain, cli_held, cli_look, cli_mails, cli_preflight, cli_quarantine, cli_undo
 from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
 from schemas.errors import ConcordError, ConfigError
@@ -54,6 +54,7 @@ app.add_typer(sink, name="sink", rich_help_panel=RUN)
 cli_look.register(app)
 cli_preflight.register(app)
 cli_explain.register(app)
+cli_mails.register(app)
 cli_admin.register(app)
 cli_held.register(app)
 cli_undo.register(app)

@@ -223,6 +223,8 @@ def _waiting(held: SideState, item: Item) -> SideState:
 
 
 def _removed(held: SideState, removed_id: str, at: datetime, *, in_burst: bool = False) -> SideState:
+    if held.is_deleted and in_burst and removed_id in held.gone:
+        held = replace(held, in_burst=True)  # a sink had found it gone before the source said with how many others
     held = replace(held, gone={**held.gone, removed_id: at})
     if held.item is not None and held.item.id == removed_id:
         if not held.item.is_organizer and held.copies:
@@ -388,6 +390,11 @@ def _was_edited(content: CalendarEvent | None, held: CalendarEvent) -> bool:
     return content is not None and any(_form(content, group) != _form(held, group) for group in _PLAIN)
 
 
+def _expected(held: Item, command: Command) -> CalendarEvent | None:
+    """What an item holds after our write if nobody saved it since it was last read."""
+    return None if command.content is None else take(held.content, command.fields, command.content)
+
+
 _PLAIN: Final = (TIME, SUBJECT, BODY, LOCATION, SHOW_AS, PRIVACY, REMINDER)
 
 
@@ -412,7 +419,8 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
         is_later = held.is_echo or held.item.content in (command.basis, item.content)
     if not is_later:
         return held
-    if not is_echo or _was_edited(command.content, item.content):
+    is_edited = _was_edited(command.content, item.content) and _was_edited(_expected(held.item, command), item.content)
+    if not is_echo or is_edited:
         held = _met(held, item)
     return replace(held, item=item, is_echo=is_echo)
 

@@ -10,6 +10,7 @@ from schemas.changes import Kind
 from schemas.settings import Direction
 from schemas.state import PairState, Status
 from simulation.comparison import Meeting, differences, instant, of_outlook, of_practifi
+from simulation.holds import OPERATORS_REASONS, is_hold_true
 from simulation.outcome import Ending
 from simulation.people import is_date
 
@@ -106,13 +107,15 @@ def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
         return True  # rules 7.6 and 10.6: who attends and who owns never goes out by itself
     if group in {"people", "rooms"} and pair.salesforce.item.content.sensitivity != "normal":
         return ("salesforce", pair.salesforce.item.id, "privacy") in touched
+    if pair.held is not None and group in pair.held.fields:
+        return True  # waits for an operator
     is_held = (by_practifi and pair.reason in HELD_BACK["salesforce"]) or bool(pair.salesforce.held_back)
     return is_held or (by_outlook and pair.reason in HELD_BACK["graph"])
 
 
 def _unsettled(ending: Ending) -> Iterator[str]:
     for pair in ending.pairs.values():
-        if pair.status is Status.PENDING:
+        if pair.status is Status.PENDING and pair.held is None:
             yield f"{pair.pair_key} is still pending ({pair.reason})"
 
 
@@ -128,7 +131,7 @@ def _alone(ending: Ending) -> Iterator[str]:
         for key in keys:
             pair = ending.pairs[key]
             is_leader = pair.graph.item is not None and pair.graph.item.id == graph_id
-            if is_leader and pair.salesforce.item is None and not _is_reason_true(ending, pair, event, None):
+            if is_leader and pair.salesforce.item is None and not _has_reason(ending, pair, event, None):
                 yield f"{event['subject']!r} stands in Outlook alone, allegedly because of {pair.reason!r}"
     for record_id, record in ending.salesforce.items():
         keys = held.get(("salesforce", record_id), [])
@@ -136,7 +139,7 @@ def _alone(ending: Ending) -> Iterator[str]:
             yield f"{record['Subject']!r} ({record_id[10:15]}) in Practifi belongs to no pair"
         for key in keys:
             pair = ending.pairs[key]
-            if pair.graph.item is None and not _is_reason_true(ending, pair, None, record):
+            if pair.graph.item is None and not _has_reason(ending, pair, None, record):
                 yield f"{record['Subject']!r} stands in Practifi alone, allegedly because of {pair.reason!r}"
 
 
@@ -156,6 +159,13 @@ def _holders(ending: Ending) -> dict[tuple[str, str], list[str]]:
             for item in (*((state.item,) if state.item is not None else ()), *state.copies):
                 held.setdefault((side, item.id), []).append(pair.pair_key)
     return held
+
+
+def _has_reason(ending: Ending, pair: PairState, event: dict[str, Any] | None, record: dict[str, Any] | None) -> bool:
+    """Whether an item stands alone for a true reason: an operator is to decide, or has, or a gate holds it back."""
+    if pair.reason in OPERATORS_REASONS and not pair.is_detached:
+        return is_hold_true(ending, pair)
+    return _is_reason_true(ending, pair, event, record)
 
 
 def _is_reason_true(

@@ -92,6 +92,10 @@ def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
         preflight_at=START,
         series_months=2,
         inbound_years=2,
+        invitation_limit_per_write=rng.choice((0, 0, 1, 2)),
+        invitation_limit_per_hour=rng.choice((0, 0, 3, 9)),
+        deletion_limit_events=rng.choice((0, 2, 2, 20)),
+        deletion_limit_percent=rng.choice((0, 10)),
     )
     users = [
         UserSetting(person.mailbox, person.address, person.salesforce_id, person.name, is_open or rng.random() < 0.85)

@@ -26,6 +26,7 @@ from simulation.comparison import own_words
 from simulation.converge import i1_converge
 from simulation.diary import SECRET, Conflict
 from simulation.guarded import MESSAGE, ORIGIN, POSITION_ROW
+from simulation.holds import ledger_differs, unreleased_deletions, unreleased_mails
 from simulation.log import Stored
 from simulation.outcome import Ending, readable
 from streams.stage import fold_partition
@@ -230,7 +231,8 @@ def _unfolded(ending: Ending) -> Iterator[str]:
 
 
 def i6_nothing_deleted_by_accident(ending: Ending) -> Problems:
-    """Whatever Concord deleted was deleted by a person on the other side, under a policy that allowed it; once each."""
+    """Whatever Concord deleted was deleted by a person on the other side, under a policy that allowed it; once each.
+    What was deleted in a burst was released."""
     problems = []
     for pair_key, command in _deletions(ending):
         source = Side.SALESFORCE if command.side is Side.GRAPH else Side.GRAPH
@@ -248,7 +250,7 @@ def i6_nothing_deleted_by_accident(ending: Ending) -> Problems:
         allowed = "delete_from_microsoft" if command.side is Side.SALESFORCE else "delete_from_practifi"
         if not any(getattr(settings, allowed) for settings in ending.world.settings_history):
             problems.append(f"{command.command_id} deleted in {command.side} against the policy")
-    return problems
+    return [*problems, *unreleased_deletions(ending, _deletions(ending))]
 
 
 def _times_turned(ending: Ending, pair_key: str) -> int:
@@ -286,7 +288,8 @@ def _found_removed(ending: Ending, pair_key: str, side: Side) -> set[str]:
 
 
 def i7_no_surprise_mail(ending: Ending) -> Problems:
-    """Each mail that Concord caused stands in the decision that ordered the write."""
+    """Each mail that Concord caused stands in the decision that ordered the write, and in the ledger; none went beyond
+    the limits without a release."""
     predicted: dict[str, Counter] = {}  # type: ignore[type-arg]
     for decision in ending.decisions:
         for command_id in decision.commands:
@@ -296,7 +299,7 @@ def i7_no_surprise_mail(ending: Ending) -> Problems:
         unforeseen = mails - predicted.get(command_id, Counter())
         if unforeseen:
             problems.append(f"{command_id or 'no command'} sent {_text(unforeseen)} that no decision foresaw")
-    return [*problems, *_imports(ending)]
+    return [*problems, *_imports(ending), *unreleased_mails(ending), *ledger_differs(ending)]
 
 
 def _imports(ending: Ending) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from schemas.changes import Change
 from schemas.codec import decode
 from schemas.commands import Command, Decision, Outcome
-from schemas.journal import JournalEntry
+from schemas.journal import JournalEntry, OperatorActed, OperatorVerb
 from schemas.state import PairState
 from schemas.topics import (
     GRAPH_CHANGES,
@@ -49,6 +49,12 @@ class Ending:
         """Every write that either service carried out for us, in order per side."""
         services = self.world.services
         return [*services.graph.writes, *services.salesforce.writes]
+
+    def has_dropped(self, pair_key: str) -> bool:
+        """Whether an operator dropped what a pair held."""
+        entries = (entry for _, entry in self.journal if entry.pair_key == pair_key)
+        acts = [entry.what for entry in entries if isinstance(entry.what, OperatorActed)]
+        return any(acted.verb is OperatorVerb.DROP for acted in acts)
 
     def mails_by_command(self) -> dict[str, Counter[Any]]:
         """The mails that each command caused; those of writes without a command stand under ""."""

@@ -224,6 +224,17 @@ class Outlook:
         self.diary.delete("graph", event["id"])
         return f"{person.name} deletes {event['subject']!r} ({event['id'][-8:]}) in Outlook"
 
+    def clear(self) -> str:
+        """Somebody deletes several events at once: all of one afternoon's appointments."""
+        person = self.rng.choice(self.people)
+        events = [one for one in self.events(person.mailbox) if one["isOrganizer"] and not is_date(one)]
+        busy = self.diary.unsettled()
+        chosen = [one for one in self.rng.sample(events, min(len(events), 4)) if one["id"] not in busy]
+        for event in chosen:
+            self.request("DELETE", f"/users/{person.mailbox}/events/{event['id']}", None)
+            self.diary.delete("graph", event["id"])
+        return f"{person.name} deletes {len(chosen)} events in Outlook at once" if chosen else ""
+
     def copy(self) -> str:
         """A copy made in Outlook, which takes the extended property along."""
         picked = self.pick()
@@ -432,6 +443,17 @@ class Practifi:
         self.request("DELETE", f"/sobjects/Event/{record['Id']}", None)
         self.diary.delete("salesforce", record["Id"])
         return f"{record['Subject']!r} ({record['Id'][10:15]}) is deleted in Practifi"
+
+    def clear(self) -> str:
+        """Several records of one user are deleted at once, by mass delete."""
+        owner = self.rng.choice(self.people)
+        events = [one for one in self.events() if one["OwnerId"] == owner.salesforce_id]
+        busy = self.diary.unsettled()
+        chosen = [one for one in self.rng.sample(events, min(len(events), 4)) if one["Id"] not in busy]
+        for record in chosen:
+            self.request("DELETE", f"/sobjects/Event/{record['Id']}", None)
+            self.diary.delete("salesforce", record["Id"])
+        return f"{len(chosen)} records of {owner.name} are deleted in Practifi at once" if chosen else ""
 
 
 def clash(outlook: Outlook, practifi: Practifi, rng: random.Random) -> str:

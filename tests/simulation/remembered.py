@@ -15,7 +15,7 @@ from schemas import codec
 CHECKED_EVERY: Final = 50
 _USERS: Final = (
     "concord.roles.known", "concord.roles.mailbox", "concord.roles.poll", "concord.roles.reconcile",
-    "concord.roles.sinks", "simulation.stages", "simulation.outcome", "simulation.world",
+    "concord.roles.sinks", "simulation.deciding", "simulation.stages", "simulation.outcome", "simulation.world",
 )  # fmt: skip
 
 

@@ -179,6 +179,9 @@ SETTINGS: Final = {
     "conflict_scope": ("field", "record"),
     "outbound_origins": ("ui", "ui", "ui,unknown", "ui,api"),
     "direction": ("two_way", "two_way", "microsoft_to_practifi", "practifi_to_microsoft"),
+    "invitation_limit_per_write": ("0", "1", "2"),
+    "invitation_limit_per_hour": ("0", "3", "9"),
+    "deletion_limit_events": ("0", "2", "20"),
 }
 
 
@@ -247,11 +250,14 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "edited on both sides": (5, _told(lambda world: clash(world.outlook, world.practifi, world.rng))),
     "deleted in Outlook": (2.5, _told(lambda world: world.outlook.delete())),
     "deleted in Practifi": (2.5, lambda world: world.practifi.delete()),
+    "cleared in Outlook": (0.7, _told(lambda world: world.outlook.clear())),
+    "cleared in Practifi": (0.7, lambda world: world.practifi.clear()),
     "restored in Practifi": (1, lambda world: world.restore_in_practifi()),
     "copied in Outlook": (1.5, _told(lambda world: world.outlook.copy())),
     "answered": (2, _told(lambda world: world.outlook.respond())),
     "operator retries": (0.5, lambda world: world.operator_retries()),
     "operator undoes": (4, lambda world: world.operator_undoes()),
+    "operator decides": (4, lambda world: world.operator_decides()),
     "settings": (0.6, _setting),
     "users": (0.4, _user),
     "crash": (9, _arm_crash),

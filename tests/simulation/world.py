@@ -34,6 +34,7 @@ from schemas.topics import (
     SYNC_OUTCOMES,
 )
 from simulation import faults, stages
+from simulation.deciding import Operators
 from simulation.diary import Diary, Texts
 from simulation.faults import Faults
 from simulation.firm import START
@@ -90,6 +91,7 @@ class World:
         self.followed = Followed(self.log)
         self._rules = mutant.rules
         self._begin()
+        self.operators = Operators(self.rng, lambda: self.process("reconcile"))
         self.diary = Diary(unsettled=self.unsettled)
         self.services.saves_as = lambda: self.diary.origin
         texts = Texts(self.rng, self.diary)
@@ -336,6 +338,16 @@ class World:
         of_pair = (one.value for one in records if one.key == decision.pair_key.encode())
         known = {one.command_id: one for one in (decode(Command, value) for value in of_pair)}
         return tuple(known[one] for one in decision.commands if one in known)
+
+    def operator_decides(self) -> str:
+        """An operator releases or drops what waits, or what waited once; at times two do the same."""
+        decided = self.operators.decide()
+        if decided is None:
+            return ""
+        key, acted = decided
+        for _ in range(self.rng.choice((1, 1, 2))):
+            self._append(OPERATOR_ACTIONS, key, OperatorAction(key, self.now(), acted))
+        return f"an operator decides to {acted.verb} what {key[-8:]} holds"
 
     def poison_topic(self) -> str:
         """A record that nobody can read stands on a topic, as a broken producer would leave it."""

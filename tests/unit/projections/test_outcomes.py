@@ -28,7 +28,7 @@ from projections.sync_state import (
 )
 from schemas.changes import Item, Side
 from schemas.commands import Action, Command, Result
-from schemas.groups import ALL, SUBJECT
+from schemas.groups import ALL, MARKS, SUBJECT
 from schemas.state import PairState, SideState
 
 # ---- outcomes -------------------------------------------------------------------------------------------------------
@@ -60,6 +60,26 @@ def test_applied_update_moves_only_the_groups_it_wrote() -> None:
     assert (state.salesforce.item.content.body, state.salesforce.is_echo) == (KEPT.body, True)
     assert state.salesforce.pending is None
     assert state.salesforce.edited_at == NOW, "our own write is nobody's edit"
+
+
+def test_save_that_was_read_before_the_answer_is_not_met_again_in_it() -> None:
+    """Our write went beside an edit that a source has told meanwhile: the answer shows both and nothing new."""
+    state, sent = under_way(
+        agreed(),
+        Side.SALESFORCE,
+        Action.UPDATE,
+        id="S",
+        fields=(MARKS,),
+        content=replace(meeting(), sync_status="Pending"),
+    )
+    edited = replace(meeting(), subject="Edited")
+    known = salesforce_item(edited, modified_at=LATER, version="stamp-2", origin="ui")
+    state = after(state, seen(known, offset=1))
+    before = state.salesforce
+    both = salesforce_item(replace(edited, sync_status="Pending"), modified_at=EVEN_LATER)
+    state = after(state, answered(sent, item=both, offset=1))
+    assert state.salesforce.item == both
+    assert (state.salesforce.edited_at, state.salesforce.origin) == (before.edited_at, before.origin)
 
 
 def test_applied_update_with_a_target_takes_the_target_as_base() -> None:
@@ -255,3 +275,13 @@ def test_refused_create_lets_in_what_waited() -> None:
     state, sent = creating()
     state = after(state, seen(NEW), answered(sent, Result.REFUSED, code="NO"))
     assert state.graph.item == NEW
+
+
+def test_burst_that_is_told_after_a_sink_found_the_item_gone_still_counts() -> None:
+    """A sink cannot know how many were deleted with it; the source that comes after says so."""
+    state, sent = under_way(agreed(), Side.GRAPH, Action.UPDATE, id="G", fields=(SUBJECT,), content=WRITTEN)
+    state = after(state, answered(sent, Result.GONE))
+    assert (state.graph.is_deleted, state.graph.in_burst) == (True, False)
+    told = removed(Side.GRAPH, "G", offset=1)
+    state = after(state, replace(told, what=replace(told.what, in_burst=True)))
+    assert state.graph.in_burst
