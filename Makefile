@@ -42,6 +42,11 @@ test: setup ## run every test that this machine can run
 	$(BIN)/python -m pytest tests -m "not soak" --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
 	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests -m "not soak" --last-failed --last-failed-no-failures none; }
 
+setup-extras: setup ## install what only some tests need: clients that other people wrote (Python, and Node.js when found)
+	test -x .cache/thirdparty/bin/python || $(PYTHON) -m venv .cache/thirdparty
+	.cache/thirdparty/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/thirdparty/python/requirements.lock
+	if command -v npm > /dev/null; then npm ci --prefix tests/thirdparty/node --ignore-scripts --no-audit --no-fund --silent; fi
+
 test-unit: setup ## only the tests that need neither broker nor network
 	$(BIN)/python -m pytest tests/unit tests/property tests/scenarios tests/simulation
 
@@ -49,7 +54,7 @@ sim: setup ## seeded simulation of the whole loop: SEED=n repeats one run, SEEDS
 	PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) --steps $(STEPS)
 
 soak: setup ## kill and stall real workers on real Kafka, ROUNDS=20 times; prints holes found and healed
-	CONCORD_SOAK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m soak -s tests/integration
+	CONCORD_SOAK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m soak -s --show-capture=no tests/integration
 
 bench: setup ## latency, fold rate, requests per change, memory: one table from one run
 	$(BIN)/python -m bench
@@ -87,6 +92,8 @@ wheel: setup ## build the wheel and run the unit tests against it
 lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --strip-extras --all-extras --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
+	  --no-header --output-file tests/thirdparty/python/requirements.lock tests/thirdparty/python/requirements.in
 
 proto: setup ## compile the Pub/Sub service definition anew
 	$(BIN)/python -m grpc_tools.protoc -I simulators/pubsub --descriptor_set_out=simulators/pubsub/pubsub_api.binpb pubsub_api.proto
@@ -95,6 +102,6 @@ release-schemas: setup ## keep the current schemas as released ones
 	$(BIN)/python -m schemas.release
 
 clean: ## remove what was built and cached in this folder
-	rm -rf $(VENV) .cache .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup demo up down test test-unit sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras demo up down test test-unit sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from simulators.graph.body import stored_html
 from simulators.graph.errors import GraphError, invalid_request, unreadable_body, validation_failed
+from simulators.graph.primitives import read_boolean, read_int32
 from simulators.graph.zones import is_zone, read_date_time_zone, utc_of, wall_of
 
 NO_TIME: Final = "0001-01-01T00:00:00Z"
@@ -64,14 +65,7 @@ def _text(value: Any, what: str) -> str | None:
 
 
 def _flag(default: bool) -> Callable[[Any, str], bool]:
-    def read(value: Any, what: str) -> bool:
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise unreadable_body(f"Cannot convert the value of '{what}' to Edm.Boolean.")
-        return value
-
-    return read
+    return lambda value, what: default if value is None else read_boolean(value, what)
 
 
 def _enum(names: tuple[str, ...], default: str) -> Callable[[Any, str], str]:
@@ -79,11 +73,7 @@ def _enum(names: tuple[str, ...], default: str) -> Callable[[Any, str], str]:
 
 
 def _minutes(value: Any, what: str) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, bool) or not isinstance(value, int) or not -(2**31) <= value < 2**31:
-        raise unreadable_body(f"Cannot convert the value of '{what}' to Edm.Int32.")
-    return value
+    return 0 if value is None else read_int32(value, what)
 
 
 def _strings(value: Any, what: str) -> list[str]:

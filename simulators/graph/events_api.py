@@ -13,6 +13,7 @@ from simulators.graph.errors import conflict, invalid_parameter, resource_not_fo
 from simulators.graph.event_input import read_event, read_recipient
 from simulators.graph.extended import extension_name, merged, read_extension, read_extensions, read_multi, read_single
 from simulators.graph.meetings import Meetings, duplicate_transaction
+from simulators.graph.primitives import read_boolean
 from simulators.graph.render import View, etag, render_event
 from simulators.graph.snapshot import Snapshot, find_item, whole
 from simulators.graph.store import MailboxStore, StoredEvent
@@ -144,11 +145,8 @@ class EventsApi:
 
     def _respond(self, call: Call, item: Snapshot, reply: Reply) -> Response:
         given = call.parameters()
-        send_response = given.get("sendresponse", True)
-        if send_response is None:
-            send_response = True
-        if not isinstance(send_response, bool):
-            raise unreadable_body("Cannot convert the value of 'sendResponse' to Edm.Boolean.")
+        answer = given.get("sendresponse")
+        send_response = answer is None or read_boolean(answer, "sendResponse")
         proposed = given.get("proposednewtime")
         if proposed is not None:
             if not isinstance(proposed, dict) or reply == "accepted":

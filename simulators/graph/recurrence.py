@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from simulators.graph.errors import GraphError, unreadable_body, validation_failed
 from simulators.graph.event_input import enum_of
+from simulators.graph.primitives import read_int32
 from simulators.graph.zones import zone
 
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
@@ -63,8 +64,7 @@ def _whole(value: dict[str, Any], name: str, least: int, most: int) -> int:
     number = value.get(name, 0)
     if number is None:
         return 0
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise unreadable_body(f"Cannot convert the value of '{name}' to Edm.Int32.")
+    number = read_int32(number, name)
     if not least <= number <= most:
         raise validation_failed(f" The value of '{name}' is out of range.")
     return number

@@ -104,11 +104,14 @@ class EventLog:
         return self._positions[-1].number if self._positions else self._number
 
     def number_of(self, given: bytes, now: datetime) -> int:
-        """The position of a replay id. Raises PubSubError for one that was not given out or is not kept any more."""
+        """The position of a replay id. Raises PubSubError for one that was not given out or is not kept any more.
+
+        Clients of the time when ids had eight bytes send only these.
+        """
         self.purge(now)
-        if len(given) != REPLAY_ID_BYTES or given[-2:] != b"\0\0":
+        if len(given) not in {REPLAY_ID_BYTES, REPLAY_ID_BYTES - 2} or given[REPLAY_ID_BYTES - 2 :].strip(b"\0"):
             raise corrupted()
-        number = int.from_bytes(given[:-2], "big")
+        number = int.from_bytes(given[: REPLAY_ID_BYTES - 2], "big")
         place = bisect_left(self._positions, number, key=_number)
         if place == len(self._positions) or self._positions[place].number != number:
             raise corrupted()

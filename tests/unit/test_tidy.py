@@ -63,7 +63,8 @@ def texts() -> list[Path]:
         if path.is_file()
         and path.suffix in TEXT_SUFFIXES
         and not any(
-            part.startswith(".") or part in {"__pycache__", "dist", "build"} for part in path.relative_to(ROOT).parts
+            part.startswith(".") or part in {"__pycache__", "dist", "build", "node_modules"}
+            for part in path.relative_to(ROOT).parts
         )
     )
 

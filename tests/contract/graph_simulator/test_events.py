@@ -111,6 +111,12 @@ def test_five_hundred_attendees_are_accepted(client: GraphClient) -> None:
     assert len(event["attendees"]) == 500
 
 
+def test_quoted_booleans_and_numbers_are_taken(client: GraphClient) -> None:
+    """Graph's reader converts them; some clients send nothing else."""
+    event = client.create(TOM, meeting(isAllDay="false", isReminderOn="True", reminderMinutesBeforeStart="20"))
+    assert (event["isAllDay"], event["isReminderOn"], event["reminderMinutesBeforeStart"]) == (False, True, 20)
+
+
 def test_bodies_that_are_no_json_are_refused(client: GraphClient) -> None:
     """Broken JSON and other media types answer 400 and 415, too large ones 413."""
     from simulators.http import Request

@@ -153,6 +153,15 @@ def test_an_id_that_was_never_given_out_is_corrupted(world: BusOrg, given: bytes
     assert code_of(caught) == ("INVALID_ARGUMENT", "subscription.fetch.replayid.corrupted")
 
 
+def test_an_id_of_eight_bytes_is_taken(world: BusOrg) -> None:
+    """As clients send it that read an id as a number of 64 bits."""
+    listener = world.listen()
+    keys = [world.org.event() for _ in range(3)]
+    first = listener.take()[0]
+    again = world.listen(preset="CUSTOM", replay_id=first.replay_id[:8])
+    assert [one.header["recordIds"][0] for one in again.take()] == keys[1:]
+
+
 def test_the_id_next_to_a_good_one_is_corrupted(world: BusOrg) -> None:
     """Computing the successor of an id does not work."""
     listener = world.listen()
