@@ -56,6 +56,10 @@ class Config(BaseSettings):
     graph_timer_s: float = Field(300.0, gt=0, description="each mailbox is looked at at least this often")
     salesforce_poll_s: float = Field(15.0, gt=0, description="time between two polls of Salesforce")
     salesforce_overlap_s: float = Field(120.0, ge=0, description="how far each poll looks back for late commits")
+    integration_log_systems: str = Field(
+        "Microsoft Calendar Sync,Microsoft Email Sync",
+        description="External System of rows in the org's integration log: errors stand under each; empty: no rows",
+    )
     directory_s: float = Field(600.0, gt=0, description="time between two reads of users, contacts and rooms")
     sweep_s: float = Field(60.0, gt=0, description="commands without an outcome for this long are sent again")
     http_timeout_s: float = Field(30.0, gt=0, description="longest wait for one answer of a service")

@@ -71,7 +71,9 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     TopicSpec(SYNC_DECISIONS, "pair key", "Decision", "reconcile", "projections", 365 * DAY_MS),
     TopicSpec(GRAPH_COMMANDS, "pair key", "Command", "reconcile", "sink graph", 14 * DAY_MS),
     TopicSpec(SALESFORCE_COMMANDS, "pair key", "Command", "reconcile", "sink salesforce", 14 * DAY_MS),
-    TopicSpec(SYNC_OUTCOMES, "pair key", "Outcome", "sink graph, sink salesforce", "intake", 365 * DAY_MS),
+    TopicSpec(
+        SYNC_OUTCOMES, "pair key", "Outcome", "sink graph, sink salesforce", "intake, sink salesforce", 365 * DAY_MS
+    ),
     TopicSpec(SYNC_QUARANTINE, "as the input", "the bytes, untouched", "any stage", "operator", 365 * DAY_MS),
 )
 

@@ -51,6 +51,8 @@ RULES: Final[tuple[Rule, ...]] = _table(
      "streams.intake:identified"),
     ("6.teams", "Teams Meeting makes a Teams meeting; its URL comes back; it cannot be turned off.",
      "streams.comparing:compare"),
+    ("5.log", "Errors are found in the org's integration log, under each external system.",
+     "connectors.salesforce.integration_log:row_of"),
     ("7.2", "Drafts do not appear until they are saved as confirmed.", "streams.policy:inbound_gate"),
     ("7.3", "Attachments are not synced.", "connectors.graph.translate:to_body"),
     ("7.4", "Imported Practifi events never go out.", "streams.origins:may_go_out"),

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from projections.sync_state import other, side_of, with_side
-from schemas.calendar import CalendarEvent, Response
+from schemas.calendar import AttendeeKind, CalendarEvent, Response
 from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Verdict
-from schemas.groups import ALL, BODY, CONTENT, PEOPLE, TEAMS, take
+from schemas.groups import ALL, BODY, CONTENT, PEOPLE, ROOMS, TEAMS, take
 from schemas.join_block import own_text
 from schemas.settings import Settings
 from schemas.state import OPERATOR, PairState, SideState, Status
@@ -125,7 +125,12 @@ def _outbound(state: PairState, undo: Undo, graph: Item, salesforce: Item, setti
 
 
 def _taken(held: CalendarEvent, wanted: CalendarEvent, groups: tuple[str, ...]) -> CalendarEvent:
-    return replace(take(held, groups, wanted), send_invitations=held.send_invitations)
+    content = replace(take(held, groups, wanted), send_invitations=held.send_invitations)
+    if ROOMS in groups and PEOPLE not in groups:  # in Microsoft 365 a room is booked by inviting it
+        people = (a for a in held.attendees if a.kind is not AttendeeKind.RESOURCE)
+        rooms = (a for a in wanted.attendees if a.kind is AttendeeKind.RESOURCE)
+        content = replace(content, attendees=(*people, *rooms))
+    return content
 
 
 def is_alike(one: CalendarEvent, other_one: CalendarEvent, group: str) -> bool:

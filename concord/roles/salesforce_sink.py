@@ -12,13 +12,15 @@ from concord.guard import GuardedApp, build_app, guarded_agent
 from concord.guard.ending import end_process
 from concord.guard.positions import PASSING
 from concord.roles import connections
+from concord.roles.integration_log import OPTIONS as LOG_OPTIONS
+from concord.roles.integration_log import IntegrationLog, systems_of
 from concord.roles.sinks import Sink, options
 from connectors.exchange import run_async
 from connectors.salesforce.sink import apply_commands
 from connectors.salesforce.wire import COLLECTION_MAX
 from schemas.commands import Command, Outcome
 from schemas.errors import ConcordError
-from schemas.topics import SALESFORCE_COMMANDS
+from schemas.topics import SALESFORCE_COMMANDS, SYNC_OUTCOMES
 
 APP_NAME: Final = "concord-sink-salesforce"
 
@@ -37,6 +39,8 @@ def build(config: Config) -> GuardedApp:
     rounds = Rounds(salesforce)
     app.alongside(salesforce)
     app.alongside(rounds)
+    log = IntegrationLog(salesforce, systems_of(config))
+    guarded_agent(app, SYNC_OUTCOMES, log.step, table="integration-log", options=LOG_OPTIONS)
     guarded_agent(
         app, SALESFORCE_COMMANDS, Sink(rounds.carry_out).step, table="salesforce-done", options=options(COLLECTION_MAX)
     )

@@ -16,6 +16,7 @@ class FieldNames:
     Without `show_as` the standard Show Time As is used. `origin` names a field that says how a record came about.
     `invitee` is IsInvitee of EventRelation, which orgs with Shared Activities have: there a relation may also say whom
     an event is about, and only this field tells the two apart. `calendar_prefix` begins the ids of Resource Calendars.
+    `log_...` are the object in which the org keeps its log of the integration, and its fields.
     """
 
     sync_key: str = "Concord_Sync_Key__c"
@@ -30,6 +31,11 @@ class FieldNames:
     alternative_email: str = "practifi__Alternative_Email__c"
     invitee: str = ""
     calendar_prefix: str = "023"
+    log_object: str = "practifi__Integration_Log__c"
+    log_message: str = "practifi__Error_Message__c"
+    log_system: str = "practifi__External_System__c"
+    log_time: str = "practifi__Date_Time__c"
+    log_is_error: str = "practifi__Is_Error__c"
 
     def of_event(self) -> tuple[str, ...]:
         """The custom fields of Event that exist, in a stable order."""

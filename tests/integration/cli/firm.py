@@ -58,7 +58,7 @@ PEOPLE: Final = (
 READERS: Final = {
     RECONCILE: (SYNC_JOURNAL, SETTINGS_CHANGES, GRAPH_CHANGES, SALESFORCE_CHANGES, OPERATOR_ACTIONS, SYNC_OUTCOMES),
     SINK_GRAPH: (GRAPH_COMMANDS,),
-    "concord-sink-salesforce": (SALESFORCE_COMMANDS,),
+    "concord-sink-salesforce": (SALESFORCE_COMMANDS, SYNC_OUTCOMES),
     "concord-source-graph": (GRAPH_WAKEUPS,),
     "concord-source-salesforce": (SALESFORCE_WAKEUPS,),
 }

@@ -9,8 +9,9 @@ import pytest
 from support.builders import CLIENT, command, firm_settings, meeting, span
 from support.pair_looks import OTHER, only, records
 from support.pair_undo import ask, look, rehearsed, undo
-from support.pair_world import World, a_pair
+from support.pair_world import BANKSIA, WATTLE, World, a_pair
 
+from schemas.calendar import Attendee, ShowAs
 from schemas.changes import Side
 from schemas.commands import Action, Command, MailKind
 from schemas.errors import ConcordError
@@ -69,6 +70,28 @@ def is_one_pair(world: World) -> PairState:
     assert world.items[Side.SALESFORCE][state.salesforce.item.id].content.external_id == state.graph.item.id
     assert world.items[Side.SALESFORCE][state.salesforce.item.id].sync_key == state.pair_key
     return state
+
+
+# ---- rooms ----------------------------------------------------------------------------------------------------------
+
+
+def test_rooms_that_we_exchanged_come_back() -> None:
+    """Both sides hold the old one again, and only the rooms' mailboxes hear of it."""
+    world = World()
+    bare = replace(BANKSIA, record_id="")
+    _, _, record = a_pair(world, meeting(rooms=(bare,), attendees=(CLIENT, bare), location="Level 4"))
+    wattle = Attendee("", kind=WATTLE.kind, record_id=WATTLE.record_id)
+    world.edit(Side.SALESFORCE, record, rooms=(wattle,), show_as=ShowAs.FREE)
+    world.settle()
+    assert [room.record_id for room in only(world, Side.SALESFORCE).rooms] == [WATTLE.record_id]
+    before = len(world.commands)
+    undo(world, last_write(world, Action.UPDATE))
+    world.settle()
+    assert [room.record_id for room in only(world, Side.SALESFORCE).rooms] == [BANKSIA.record_id]
+    assert [room.address for room in only(world, Side.GRAPH).rooms] == [BANKSIA.address]
+    told = mails_of(writes_since(world, before))
+    assert told == [f"cancel {WATTLE.address}", f"invite {BANKSIA.address}"]
+    assert world.settle() == 0
 
 
 # ---- overwritten ----------------------------------------------------------------------------------------------------
