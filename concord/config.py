@@ -56,6 +56,10 @@ class Config(BaseSettings):
     graph_timer_s: float = Field(300.0, gt=0, description="each mailbox is looked at at least this often")
     salesforce_poll_s: float = Field(15.0, gt=0, description="time between two polls of Salesforce")
     salesforce_overlap_s: float = Field(120.0, ge=0, description="how far each poll looks back for late commits")
+    salesforce_reserve_percent: float = Field(
+        5.0, ge=0, le=100,
+        description="share of the org's daily API requests kept for rooms: when less is left, only rooms are read",
+    )  # fmt: skip
     integration_log_systems: str = Field(
         "Microsoft Calendar Sync,Microsoft Email Sync",
         description="External System of rows in the org's integration log: errors stand under each; empty: no rows",

@@ -13,13 +13,16 @@ from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles import connections
 from concord.roles.directories import is_salesforces, publish
+from concord.roles.integration_log import IntegrationLog, systems_of
 from concord.roles.known import known_owners
 from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.reading import read_under
+from concord.roles.room_names import tell_of_rooms
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer
 from connectors.exchange import run_async
-from connectors.salesforce.directory import read_directory
+from connectors.salesforce.budget import is_short
+from connectors.salesforce.directory import read_people, read_rooms
 from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
 from schemas.cursors import SalesforceCursor
@@ -58,6 +61,7 @@ class SalesforceSource:
         self.directory = DirectoryFollower(config.broker)
         self.salesforce = connections.Salesforce(config)
         self.timer = Timer(app, SALESFORCE_WAKEUPS, self._due)
+        self._log = IntegrationLog(self.salesforce, systems_of(config))
 
     def _due(self) -> Iterator[tuple[str, float]]:
         yield DIRECTORY_KEY, self._config.directory_s
@@ -68,14 +72,27 @@ class SalesforceSource:
         wakeup = decode(Wakeup, record.value)
         if wakeup.key == DIRECTORY_KEY:
             await self._read_directory(lane)
-        elif wakeup.key == EVENT_KEY:
+        elif wakeup.key == EVENT_KEY and not self._is_short():
             await self._poll(lane)
         self.timer.looked(wakeup.key)
 
+    def _is_short(self) -> bool:
+        """Whether what is left of the day's requests is kept for rooms."""
+        return is_short(self.salesforce.client.api_usage, self._config.salesforce_reserve_percent)
+
     async def _read_directory(self, lane: Lane) -> None:
+        """Rooms before everything else; when requests run short, nothing else. The answers say when that is over."""
         await self.directory.caught_up.wait()
-        entries = await run_async(read_directory(await self.salesforce.names()), self.salesforce.client.send_async)
-        publish(lane, entries, self.directory.directory, is_salesforces)
+        send = self.salesforce.client.send_async
+        publish(lane, await run_async(read_rooms(), send), self.directory.directory, is_salesforces)
+        if self._is_short():
+            log.warning(
+                "the day's Salesforce requests run short: only rooms are read", usage=self.salesforce.client.api_usage
+            )
+        else:
+            people = await run_async(read_people(await self.salesforce.names()), send)
+            publish(lane, people, self.directory.directory, is_salesforces)
+        await tell_of_rooms(self.directory.directory, lane, self._log)
 
     async def _poll(self, lane: Lane) -> None:
         row = EVENT_KEY.encode()

@@ -15,7 +15,14 @@ STANDARD_EMAIL: Final = "Email"
 
 
 def read_directory(names: FieldNames) -> Exchange[tuple[DirectoryEntry, ...]]:
-    """Every active user's and contact's addresses, the resource calendars, then the mark that all was read.
+    """The Resource Calendars, then everything of `read_people`."""
+    rooms = yield from read_rooms()
+    people = yield from read_people(names)
+    return (*rooms, *people)
+
+
+def read_people(names: FieldNames) -> Exchange[tuple[DirectoryEntry, ...]]:
+    """Every active user's and contact's addresses, then the mark that all was read (rooms come before).
 
     Contacts are matched by Email, the alternative email and any custom field of type email (rule 7.8). Fields are only
     selected, never filtered on, so an encrypted one does no harm beyond never matching.
@@ -29,8 +36,7 @@ def read_directory(names: FieldNames) -> Exchange[tuple[DirectoryEntry, ...]]:
     contacts = yield from wire.rows_of(f"SELECT Id, Name, {', '.join(classes)} FROM Contact")
     for row in contacts:
         entries += _entries(row, classes)
-    rooms = yield from read_rooms()
-    return (*entries, *rooms, DirectoryEntry(EntryKind.COMPLETE, Side.SALESFORCE))
+    return (*entries, DirectoryEntry(EntryKind.COMPLETE, Side.SALESFORCE))
 
 
 def read_rooms() -> Exchange[tuple[DirectoryEntry, ...]]:

@@ -1,0 +1,19 @@
+"""How much of the org's daily requests is left, as each answer says it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# `api-usage=10018/100000`, with other figures behind it; what counts is the org's own, over 24 hours.
+_USAGE: Final = re.compile(r"(?:^|;\s*)api-usage=(\d+)/(\d+)")
+
+
+def is_short(limit_info: str, reserve_percent: float) -> bool:
+    """Whether less than this share of the day's requests is left. `limit_info` is the header Sforce-Limit-Info, "" when
+    no answer had it: then nothing is known, and nothing held back."""
+    found = _USAGE.search(limit_info)
+    if found is None:
+        return False
+    used, limit = (int(number) for number in found.groups())
+    return used > limit * (100 - reserve_percent) / 100
