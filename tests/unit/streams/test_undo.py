@@ -97,6 +97,7 @@ def test_rooms_that_we_exchanged_come_back() -> None:
 # ---- overwritten ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.rule("7.15")
 def test_values_that_lost_a_conflict_come_back_on_both_sides() -> None:
     """Rule 7.15: re-applied by hand. The mails that follow are those that were shown."""
     world, _, graph, record = fought()
@@ -172,6 +173,7 @@ def test_edit_after_the_operator_looked_stands(side: Side) -> None:
     assert world.pairs[key].undo is None
 
 
+@pytest.mark.rule("7.15")
 def test_edit_in_microsoft_while_the_undo_is_under_way_wins() -> None:
     """I3 holds: Practifi has the old value back already, Outlook is edited, and its value ends on both sides."""
     world, _, graph, record = fought()
