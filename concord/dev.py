@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -32,6 +33,7 @@ from simulators.seed import Seed
 
 STATE_DIR: Final = Path(".concord")
 PID_FILE: Final = "dev.pid"
+ENV_FILE: Final = "env"
 ROLES_FILE: Final = "roles.json"
 
 # Longest wait for both directories before the welcome, in seconds: it takes eight on two idle cores.
@@ -184,6 +186,7 @@ def ended_by_signals() -> Iterator[Interruptions]:
 def run_dev(options: DevOptions) -> int:
     """Run until a signal comes. Returns the exit code. Raises ConfigError when this folder's own runs already."""
     pid_file = options.state_dir / PID_FILE
+    env_file = options.state_dir / ENV_FILE
     pid = _running_dev(pid_file)
     if pid is not None:
         raise ConfigError(
@@ -197,8 +200,9 @@ def run_dev(options: DevOptions) -> int:
             with environment(options) as env:
                 if not options.print_env:
                     _wait_for_people(env.broker.address)
-                    if current_settings(env.broker.address).preflight_at is None:
-                        confirm(env.broker.address, by="dev")  # nobody's mails leave the simulators
+                if current_settings(env.broker.address).preflight_at is None:
+                    confirm(env.broker.address, by="dev")  # nobody's mails leave the simulators
+                write_env_file(env_file, env.variables)
                 lines = [f"{name}={value}" for name, value in env.simulators.environment().items()]
                 lines.append(f"CONCORD_BROKER={env.broker.address}")
                 sys.stdout.write("\n".join(lines) + "\n" if options.print_env else _welcome(options, env))
@@ -212,7 +216,15 @@ def run_dev(options: DevOptions) -> int:
                     _say("Stopping ...")
         finally:
             pid_file.unlink(missing_ok=True)
+            env_file.unlink(missing_ok=True)
     return 0
+
+
+def write_env_file(path: Path, variables: dict[str, str]) -> None:
+    """What a shell sources so that every command talks to what runs here; only its owner may read it."""
+    path.touch(mode=0o600)
+    lines = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def _wait_for_people(broker: str) -> None:
@@ -236,10 +248,10 @@ def _welcome(options: DevOptions, env: Environment) -> str:
   logs              {options.state_dir / "logs"}
 
 In another terminal:
-  export CONCORD_BROKER={env.broker.address}
+  source {options.state_dir / ENV_FILE}
   concord users list
   concord users enable --all
-  concord preflight --confirm
+  concord preflight
   concord settings set direction=two_way
   concord status --wait 60
 """
