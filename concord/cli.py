@@ -13,7 +13,17 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from concord import cli_admin, cli_explain, cli_held, cli_look, cli_mails, cli_preflight, cli_quarantine, cli_undo
+from concord import (
+    cli_admin,
+    cli_explain,
+    cli_held,
+    cli_look,
+    cli_mails,
+    cli_preflight,
+    cli_quarantine,
+    cli_shadow,
+    cli_undo,
+)
 from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
 from schemas.errors import ConcordError, ConfigError
@@ -58,6 +68,7 @@ cli_mails.register(app)
 cli_admin.register(app)
 cli_held.register(app)
 cli_undo.register(app)
+cli_shadow.register(app)
 cli_quarantine.register(app)
 
 Worker = Annotated[

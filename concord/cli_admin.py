@@ -51,6 +51,7 @@ MEANINGS: Final[dict[str, str]] = {
     "deletion_limit_events": "more deletions of a user's events found at once are held; 0: no limit",
     "deletion_limit_percent": "as above, in percent of the user's events; the larger of the two counts",
     "outbound_origins": "whose saves in Practifi go out: ui, unknown, or what Salesforce calls them; commas between",
+    "shadow": "decide and record everything, write nothing to either side",
 }
 
 settings = typer.Typer(help="The firm's settings: one numbered document, every change recorded.", no_args_is_help=True)

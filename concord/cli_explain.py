@@ -186,6 +186,8 @@ def _print_decision(decision: Decision, moment: Moment) -> None:
             style="cyan",
         )
         _print_changes([change for change in decision.changes if change.side not in told])
+    if decision.is_shadow:
+        _print_changes(decision.changes)
     for line in _mail_lines(decision.mails):
         say(line, indent=3)
     if decision.held is not None:
@@ -195,6 +197,8 @@ def _print_decision(decision: Decision, moment: Moment) -> None:
 
 
 def _verdict(decision: Decision) -> str:
+    if decision.is_shadow:
+        return "decided, not written (shadow mode):"
     if decision.commands or decision.verdict != "nothing":
         return "decided:"
     return "decided, nothing to write:"

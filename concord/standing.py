@@ -21,6 +21,7 @@ from schemas.state import PairState, Status
 from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS, SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
 from streams.reasons import Reason, reason
 from streams.reconcile import reconcile
+from streams.shadow import SHADOW
 
 # How far back the last change and wake-up of a source are looked for, in records per partition.
 LOOK_BACK: Final = 5_000
@@ -63,7 +64,9 @@ def present_reason(state: PairState, settings: Settings, now: datetime) -> str:
     if state.status is not Status.NOT_SYNCED:
         return state.reason
     plan = reconcile(replace(state, salesforce=replace(state.salesforce, held_back="")), settings, now)
-    return WHEN_CHANGED.code if plan.commands else plan.reason
+    if plan.commands:
+        return SHADOW if settings.shadow else WHEN_CHANGED.code
+    return plan.reason
 
 
 def told(code: str) -> Reason:

@@ -54,6 +54,8 @@ def propose(broker: str, decision: str, *, side: Side | None, force: bool) -> Pr
     undo = what_was_taken(decision, commands, side)
     partition = folded(found, list(_decisions(broker, record.pair_key)))
     state = partition.pairs[record.pair_key]
+    if partition.settings.shadow:
+        raise ConcordError("Shadow mode is on: nothing is written.", "`concord settings set shadow=off` ends it.")
     if state.undo is not None:
         raise ConcordError("Another undo of this event is under way.", "Look at `concord explain` in a moment.")
     return rehearsed(state, replace(undo, is_forced=force), commands, partition.settings, datetime.now(UTC))

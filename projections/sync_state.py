@@ -16,10 +16,15 @@ from schemas.commands import Action, Command, Outcome, Result
 from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKnown, Seen
 from schemas.state import IMPORTED, UNTOLD, PairState, SideState
+from schemas.topics import SYNC_JOURNAL
 from schemas.undo import Undo
 
 # Refused writes remembered per side: a content write and its marks, each in a few variants.
 REFUSALS_MAX: Final = 8
+
+# The `cause` of an item that an operator has given to another pair, and of one that the other pair gives back.
+ADOPTED: Final = "adopted"
+RETURNED: Final = "returned"
 
 # The `cause` of an item that leaves the pair it was held in; unsaved: we made it, and nobody saved it since.
 MOVED_OUT: Final = "moved out"
@@ -52,9 +57,14 @@ def evolve(state: PairState, entry: JournalEntry, offset: int) -> tuple[PairStat
     state = replace(state, lanes={**state.lanes, lane.lane: lane.offset})
     match entry.what:
         case Seen() as seen:
-            return _see(state, seen, entry.observed_at)
+            before, (state, strays) = state, _see(state, seen, entry.observed_at)
+            if lane.topic == SYNC_JOURNAL and seen.id not in before.strays:
+                strays = tuple(_returned(stray) if stray.seen.id == seen.id else stray for stray in strays)
+            return state, strays
         case OutcomeKnown(outcome):
             return _learn(state, outcome)
+        case OperatorActed(verb=OperatorVerb.ADOPT, into=into):
+            return _given_away(state, into)
         case OperatorActed() as acted:
             return _operated(state, acted), ()
         case _:
@@ -82,6 +92,22 @@ def command_digest(command: Command) -> str:
         content = replace(content, sync_status="", external_id="")
     text = repr((command.side, command.action, groups or command.fields, content))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _returned(stray: Stray) -> Stray:
+    """What was handed over and is not wanted: its own pair takes it back, instead of handing it over again."""
+    return replace(stray, seen=replace(stray.seen, cause=RETURNED))
+
+
+def _given_away(state: PairState, into: str) -> tuple[PairState, tuple[Stray, ...]]:
+    """The pair's Practifi event becomes that of another pair, for good, if it was never anything but alone."""
+    held, there = state.salesforce, state.graph
+    is_alone = there == SideState() and held.pending is None and not state.is_detached
+    if held.item is None or not is_alone or own_key(held.item) != state.pair_key or into in ("", state.pair_key):
+        return state, ()
+    item = replace(held.item, origin=held.origin)
+    state = replace(state, salesforce=SideState(), strays={**state.strays, item.id: into})
+    return state, (Stray(into, Seen(item.side, item.id, item.mailbox, item, item.origin, ADOPTED)),)
 
 
 def is_of_hold(state: PairState, acted: OperatorActed) -> bool:
@@ -135,10 +161,10 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
     held = side_of(state, seen.side)
     if seen.cause == WRITE:
         return state, ()  # our own write, told for intake to file the id; the pair learns it from the outcome
+    if seen.id in state.strays and seen.cause != RETURNED:
+        return _handed_on(state, seen)
     if seen.id in state.strays:
-        stray = Stray(state.strays[seen.id], seen)
-        strays = {key: value for key, value in state.strays.items() if key != seen.id or seen.item is not None}
-        return replace(state, strays=strays), (stray,)
+        state = replace(state, strays={key: value for key, value in state.strays.items() if key != seen.id})
     if seen.item is None:
         return with_side(state, seen.side, _removed(held, seen.id, at, in_burst=seen.in_burst)), ()
     item = seen.item
@@ -157,6 +183,14 @@ def _see(state: PairState, seen: Seen, at: datetime) -> tuple[PairState, tuple[S
     if item.side is Side.GRAPH and item.mailbox != held.item.mailbox and item.i_cal_uid == held.item.i_cal_uid:
         return with_side(state, seen.side, _with_copy(held, item)), ()
     return _another(state, seen, held.item, item)
+
+
+def _handed_on(state: PairState, seen: Seen) -> tuple[PairState, tuple[Stray, ...]]:
+    """Of what is another pair's, each reading goes there. A removal ends that, but not for what was given away."""
+    stray = Stray(state.strays[seen.id], seen)
+    is_kept = seen.item is not None or state.pair_key == f"s:{seen.id}"
+    strays = {key: value for key, value in state.strays.items() if key != seen.id or is_kept}
+    return replace(state, strays=strays), (stray,)
 
 
 def _another(state: PairState, seen: Seen, known: Item, item: Item) -> tuple[PairState, tuple[Stray, ...]]:

@@ -153,6 +153,8 @@ def _moment(
             )  # fmt: skip
         case OperatorActed(by=by, undo=Undo(decision=decision)):
             return replace(moment, headline=f"{by} asked to undo decision {decision}")
+        case OperatorActed(by=by, into=into) if into:
+            return replace(moment, headline=f"{by} gave this event to the pair {into}")
         case OperatorActed(verb, by):
             return replace(moment, headline=f"{by} asked for {verb}")
         case _:

@@ -169,3 +169,4 @@ class Decision:
     mails: tuple[PredictedMail, ...] = ()
     text: str = ""
     held: Hold | None = None
+    is_shadow: bool = False

@@ -64,18 +64,20 @@ class OperatorVerb(StrEnum):
     RELEASE = "release"
     DROP = "drop"
     UNDO = "undo"
+    ADOPT = "adopt"
 
 
 @dataclass(frozen=True)
 class OperatorActed:
     """An operator's action on one pair. A release or a drop is of one hold, by its digest, and of no other; an undo
-    carries what is to be given back."""
+    carries what is to be given back; an adoption names the pair `into` which the pair's Practifi event goes."""
 
     verb: OperatorVerb
     by: str
     note: str = ""
     hold: str = ""
     undo: Undo | None = None
+    into: str = ""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ class Settings:
     """Everything a decision depends on beside the pair itself. `number` grows by one with each change.
 
     `preflight_at` and `preflight_by` say when and by whom it was confirmed that nothing stands in the way of writing to
-    Microsoft 365, above all that no other calendar sync is on (rules 1.1, 1.2).
+    Microsoft 365, above all that no other calendar sync is on (rules 1.1, 1.2). Under `shadow` everything is decided
+    and nothing written.
     """
 
     number: int = 0
@@ -99,6 +100,12 @@ class Settings:
     deletion_limit_percent: int = 10
     preflight_at: datetime | None = None
     preflight_by: str = ""
+    shadow: bool = False
+
+    @property
+    def writes_outbound(self) -> bool:
+        """Whether anything may be written to Microsoft 365 at all."""
+        return self.direction.is_outbound and not self.shadow
 
     def user_of_mailbox(self, mailbox: str) -> UserSetting | None:
         """The user whose mailbox this is, enabled or not."""
@@ -199,6 +206,7 @@ READERS: Final[dict[str, Any]] = {
     "deletion_limit_events": _read_between(0, 1_000_000),
     "deletion_limit_percent": _read_between(0, 100),
     "outbound_origins": _read_origins,
+    "shadow": _read_bool,
 }
 
 
@@ -230,15 +238,16 @@ def change_settings(current: Settings, updates: dict[str, str], *, by: str, now:
             problems.append(f"{name}={text!r}: {error}")
     if isinstance(values.get("commencement_date"), date) and values["commencement_date"] > now.date():
         problems.append("commencement_date lies in the future")
-    direction = values.get("direction", current.direction)
-    if direction.is_outbound and not current.direction.is_outbound and current.preflight_at is None:
-        problems.append(f"direction={direction}: {PREFLIGHT_FIRST}")
+    after = replace(current, **values)
+    if after.writes_outbound and not current.writes_outbound and current.preflight_at is None:
+        told = "shadow=off" if current.shadow else f"direction={after.direction}"
+        problems.append(f"{told}: {PREFLIGHT_FIRST}")
     licences, enabled = values.get("licences"), current.enabled_count
     if licences and enabled > licences:
         problems.append(f"{enabled} users are enabled, but only {licences} would be licensed")
     if problems:
         raise ConfigError(problems, "Nothing was changed.")
-    return _stamped(current, replace(current, **values), by=by, now=now)
+    return _stamped(current, after, by=by, now=now)
 
 
 def change_users(current: Settings, users: list[UserSetting], *, by: str, now: datetime) -> Settings:
@@ -277,11 +286,13 @@ def _months_before(day: date, months: int) -> date:
 
 
 def _stamped(before: Settings, after: Settings, *, by: str, now: datetime) -> Settings:
-    """Number the document; start each user's outbound time when outbound begins for them (rule 7.5)."""
+    """Number the document; start each user's outbound time when outbound begins for them (rule 7.5), and anew when
+    shadow mode ends: what was saved before goes out when it is next saved."""
     users = []
     for user in after.users:
         old = before.user_of_mailbox(user.mailbox)
-        was_outbound = old is not None and old.is_enabled and before.direction.is_outbound
+        is_kept = before.direction.is_outbound and (after.shadow or not before.shadow)
+        was_outbound = old is not None and old.is_enabled and is_kept
         is_outbound = user.is_enabled and after.direction.is_outbound
         since = old.outbound_since if old is not None and was_outbound else None
         users.append(replace(user, outbound_since=(since or now) if is_outbound else None))

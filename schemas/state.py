@@ -73,6 +73,7 @@ class PairState:
     key they went to. A detached pair lost one side under a policy that keeps the other: it stays as it is. `held` is
     the write that waits for an operator, `released` the digest of one that an operator let go and that is not done yet.
     `undo` is what an operator asked to have back and is not over yet; `undone` names the decisions that were undone.
+    `shadowed` is the digest of what would be written now, were it not for shadow mode.
     """
 
     pair_key: str
@@ -89,6 +90,7 @@ class PairState:
     released: str = ""
     undo: Undo | None = None
     undone: tuple[str, ...] = ()
+    shadowed: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ class Plan:
     commands: tuple[Command, ...] = ()
     changes: tuple[FieldChange, ...] = ()
     lost: tuple[FieldChange, ...] = ()
+    withheld: tuple[Command, ...] = ()
+    """What would be sent, were it not for shadow mode."""
     held: Hold | None = None
     """What begins to wait for an operator."""
 

@@ -61,6 +61,8 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("held_invitations", "1.6", "Mails more people outside the firm than the limits allow: waits for an operator."),
     ("held_deletions", "7.20", "Deleted along with so many others that it waits for an operator."),
     ("hold_changed", "10", "What waits has changed since it was looked at: this release or drop does nothing."),
+    ("shadow", "7.5", "Shadow mode: decided, but nothing is written."),
+    ("given_away", "7.21", "Adopted: the Practifi event belongs to the pair of its Microsoft 365 event now."),
     ("undone", "7.15", "An operator's undo: what a decision took is written back."),
     ("undo_overtaken", "7.15", "Not undone: what the operator looked at has changed since."),
     ("hold_gone", "10", "Nothing of this event waits any more: this release or drop does nothing."),

@@ -20,6 +20,7 @@ from streams.holding import counted, room_left
 from streams.plan import Plan
 from streams.reasons import reason
 from streams.reconcile import reconcile
+from streams.shadow import in_shadow
 
 HOLD_VERBS: Final = frozenset({OperatorVerb.RELEASE, OperatorVerb.DROP})
 
@@ -57,8 +58,11 @@ def step(
         return Step(state, _decision(plan, entry, settings, partition, offset), tally=tally)
     room = room_left(tally, settings, partition, offset, entry.observed_at)
     plan = reconcile(state, settings, entry.observed_at, room)
+    if settings.shadow:
+        plan = in_shadow(state, plan)
     if forwards and plan.verdict is Verdict.NOTHING:
-        plan = replace(plan, verdict=Verdict.FORWARD, reason="not_this_pairs")
+        is_adoption = isinstance(entry.what, OperatorActed)
+        plan = replace(plan, verdict=Verdict.FORWARD, reason="given_away" if is_adoption else "not_this_pairs")
     if plan.state.is_detached and not before.is_detached:
         plan = replace(plan, verdict=Verdict.DETACH)
     ends_undo = state.undo is not None and plan.state.undo is None
@@ -102,10 +106,11 @@ def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: in
         revision=plan.state.revision,
         commands=tuple(command.command_id for command in plan.commands),
         changes=plan.changes,
-        lost=plan.lost if plan.commands else (),
-        mails=tuple(mail for command in plan.commands for mail in command.mails),
+        lost=plan.lost if plan.commands or plan.withheld else (),
+        mails=tuple(mail for command in (*plan.commands, *plan.withheld) for mail in command.mails),
         text=why.text,
         held=plan.held,
+        is_shadow=bool(plan.withheld),
     )
 
 

@@ -76,7 +76,9 @@ def reach_of(settings: Settings, config: Config, now: datetime) -> Reach:
         settings.direction.is_inbound, settings.sync_private_events, settings.sync_internal_events,
         settings.sync_unmatched_events, settings.commencement_date, settings.inbound_years, settings.series_months,
     )  # fmt: skip
-    wanted = hashlib.sha256(repr(decisive).encode()).hexdigest()[:16]
+    # Once shadow mode ends, everything is read anew: what was only decided is written then.
+    shadow = "shadow" if settings.shadow else ""
+    wanted = hashlib.sha256(f"{decisive!r}{shadow}".encode()).hexdigest()[:16]
     return Reach(start, end, wanted, config.graph_window_days, config.graph_page_size, horizon)
 
 

@@ -21,6 +21,11 @@ from schemas.settings import Settings
 VERIFY_AT_ONCE: Final = 200
 
 
+def wanted_of(settings: Settings) -> str:
+    """Names what is read under these settings: when shadow mode begins or ends, everything is read anew."""
+    return "shadow" if settings.shadow else ""
+
+
 @dataclass(frozen=True)
 class PollMeans:
     """What a poll needs of its role. `ask` drives an exchange with Salesforce, `tell` sends changes, `put_aside` sends
@@ -48,10 +53,11 @@ class EventPoll:
     async def read(self, cursor: SalesforceCursor) -> None:
         """Read every page; raises what the exchanges raise, after which the next poll goes on from the last page."""
         run = Run(cursor.name, self.rows, self.means.tell, self.means.known)
+        wanted = wanted_of(await self.means.settings())
         position, is_last, needs_full_read = "", False, False
         while not is_last:
             exchange = poll_page(
-                cursor, self.names, now=self.means.now(), overlap_s=self.overlap_s, position=position
+                cursor, self.names, now=self.means.now(), overlap_s=self.overlap_s, wanted=wanted, position=position
             )  # fmt: skip
             try:
                 page: Page = await self.means.ask(exchange)

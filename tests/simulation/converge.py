@@ -19,7 +19,7 @@ HELD_BACK: Final = {
     "graph": {"direction", "user_disabled", "out_of_range", "private_off", "too_long", "draft", "attendee_copy"},
     "salesforce": {
         "direction", "user_disabled", "not_edited_since", "owner_changed", "attendees_only", "truncated", "past",
-        "out_of_range", "private_off", "internal_off", "not_organizer", "imported",
+        "out_of_range", "private_off", "internal_off", "not_organizer", "imported", "shadow",
     },
 }  # fmt: skip
 
@@ -180,6 +180,8 @@ def _is_reason_true(
         became_series = pair.graph.item is not None and pair.graph.item.kind is Kind.SERIES_MASTER
         return bool(deleted) or became_series
     match pair.reason:
+        case "shadow" | "not_edited_since":
+            return len(history) > 1
         case "direction":
             return any(one.direction is not Direction.TWO_WAY for one in history)
         case "user_disabled":
@@ -199,8 +201,6 @@ def _is_reason_true(
             return start <= ending.world.now() + timedelta(days=1)
         case "out_of_range":
             return start.date() < (history[-1].commencement_date or start.date()) or start > _far(ending.world.now())
-        case "not_edited_since":
-            return len(history) > 1
     return pair.status is Status.ERROR and bool(pair.graph.refused or pair.salesforce.refused)
 
 

@@ -299,7 +299,15 @@ def i7_no_surprise_mail(ending: Ending) -> Problems:
         unforeseen = mails - predicted.get(command_id, Counter())
         if unforeseen:
             problems.append(f"{command_id or 'no command'} sent {_text(unforeseen)} that no decision foresaw")
-    return [*problems, *_imports(ending), *unreleased_mails(ending), *ledger_differs(ending)]
+    return [*problems, *_imports(ending), *_in_shadow(ending), *unreleased_mails(ending), *ledger_differs(ending)]
+
+
+def _in_shadow(ending: Ending) -> Iterator[str]:
+    """Under shadow mode nothing is sent to either side."""
+    dark = {one.number for one in ending.world.settings_history if one.shadow}
+    for decision in ending.decisions:
+        if decision.commands and decision.settings_number in dark:
+            yield f"{decision.commands} were sent in shadow mode"
 
 
 def _imports(ending: Ending) -> Iterator[str]:

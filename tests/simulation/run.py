@@ -87,6 +87,8 @@ def calm_down(world: World) -> None:
     """No more faults, no more acts: read and work until two rounds in a row change nothing. Raises Unsettled."""
     world.faults.is_on = False
     world.services.calm_down()
+    if world.settings.shadow:
+        world.change_setting("shadow", "off")
     world.note("--- calm")
     quiet = 0
     for _ in range(ROUNDS_MAX):
@@ -177,6 +179,7 @@ SETTINGS: Final = {
     "delete_from_microsoft": ("on", "off"),
     "delete_from_practifi": ("on", "off"),
     "conflict_scope": ("field", "record"),
+    "shadow": ("on", "off", "off"),
     "outbound_origins": ("ui", "ui", "ui,unknown", "ui,api"),
     "direction": ("two_way", "two_way", "microsoft_to_practifi", "practifi_to_microsoft"),
     "invitation_limit_per_write": ("0", "1", "2"),
@@ -256,7 +259,7 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
     "copied in Outlook": (1.5, _told(lambda world: world.outlook.copy())),
     "answered": (2, _told(lambda world: world.outlook.respond())),
     "operator retries": (0.5, lambda world: world.operator_retries()),
-    "operator undoes": (4, lambda world: world.operator_undoes()),
+    "operator undoes": (2, lambda world: world.operator_undoes()),
     "operator decides": (4, lambda world: world.operator_decides()),
     "settings": (0.6, _setting),
     "users": (0.4, _user),

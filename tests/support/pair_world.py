@@ -316,7 +316,10 @@ class World:
     def _create(self, command: Command) -> tuple[Result, Item | None]:
         assert command.content is not None
         key = (command.side, command.pair_key, command.generation)
-        if key in self._made:
+        if command.side is Side.SALESFORCE:  # the sink looks for its key first, whoever made the record
+            marked = (one.id for one in self.items[command.side].values() if one.sync_key == command.pair_key)
+            self._made.setdefault(key, next(marked, ""))
+        if self._made.get(key):
             held = self.items[command.side].get(self._made[key])
             if held is None:
                 return Result.GONE, None
