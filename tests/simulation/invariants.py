@@ -55,15 +55,20 @@ def _waits_for_a_change(ending: Ending, pair: PairState) -> bool:
 def _oscillations(ending: Ending) -> Iterator[str]:
     """A text that was carried to an event in Microsoft 365 once is not carried there again: no two texts are alike."""
     carried: Counter[tuple[str, str, str]] = Counter()
+    asked_for = {
+        (command.pair_key, getattr(command.content, group))
+        for command in ending.commands.values()
+        if command.reason == UNDONE and command.content is not None
+        for group in ("subject", "body", "location")
+    }  # an operator wanted an old text back, on this side or from the other
     for command_id, outcomes in ending.outcomes.items():
         command = ending.commands[command_id]
-        if command.reason == UNDONE:
-            continue  # an operator asked for an old text
         is_update = command.side is Side.GRAPH and command.action is Action.UPDATE and command.content is not None
         if is_update and any(outcome.result is Result.APPLIED for outcome in outcomes):
             groups = [group for group in ("subject", "body", "location") if group in command.fields]
             texts = (getattr(command.content, group) for group in groups)
-            carried.update((command.pair_key, command.id, text) for text in texts)
+            fresh = (text for text in texts if (command.pair_key, text) not in asked_for)
+            carried.update((command.pair_key, command.id, text) for text in fresh)
     yield from (f"{key}: {text!r} was carried to Outlook {n} times" for (key, _, text), n in carried.items() if n > 1)
 
 

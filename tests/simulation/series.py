@@ -191,7 +191,7 @@ class Series:
         span = {"type": "endDate", "endDate": f"{wall.date() - timedelta(days=1)}",
                 "startDate": master["recurrence"]["range"]["startDate"], "recurrenceTimeZone": zone}  # fmt: skip
         rule = {"pattern": master["recurrence"]["pattern"], "range": span}
-        if not self._change(person, master, {"recurrence": rule}, "time"):
+        if not self._change(person, master, {"recurrence": rule}, *GRAPH_EDITS):  # exceptions are forgotten
             return ""
         kept = {name: master[name] for name in ("sensitivity", "showAs", "location", "body")}
         subject = self.outlook.texts.make("onwards", master["sensitivity"] != "normal")
