@@ -22,9 +22,26 @@ LABELS: Final = {
     "unknown": "Busy",
 }
 STATUSES: Final = {"accepted": "Accepted", "organizer": "Accepted", "declined": "Declined"}
-GROUPS: Final = ("subject", "body", "location", "time", "show_as", "privacy", "reminder", "people", "owner")
+GROUPS: Final = (
+    "subject",
+    "body",
+    "location",
+    "time",
+    "show_as",
+    "privacy",
+    "reminder",
+    "people",
+    "owner",
+    "rooms",
+    "teams",
+)
 
 EXTERNAL_ID: Final = "practifi__External_ID__c"
+TEAMS: Final = "practifi__Teams_Meeting__c"
+TEAMS_URL: Final = "practifi__Teams_Meeting_URL__c"
+# How the ids of users and contacts begin, and those of calendars.
+PEOPLE: Final = ("005", "003")
+CALENDAR: Final = "023"
 SYNC_STATUS: Final = "practifi__Microsoft_365_Sync_Status__c"
 RECURRING: Final = "practifi__Recurring_in_Microsoft_365__c"
 INVITES: Final = "practifi__Send_Invitations_to_Attendees__c"
@@ -44,7 +61,8 @@ DIFFERS: Final = "differs"
 
 @dataclass(frozen=True)
 class Meeting:
-    """One event in words that both sides share. `people` are (record id, status); `owner` is a Salesforce user."""
+    """One event in words that both sides share. `people` are (record id, status); `owner` is a Salesforce user; `rooms`
+    are Resource Calendars; `teams` is where to join, and whether it is a Teams meeting at all."""
 
     subject: str
     body: str
@@ -55,6 +73,8 @@ class Meeting:
     reminder: int | None
     people: frozenset[tuple[str, str]]
     owner: str
+    rooms: frozenset[str]
+    teams: tuple[bool, str]
 
 
 @dataclass
@@ -87,10 +107,15 @@ def instant(value: Mapping[str, str]) -> datetime:
 
 
 def of_outlook(
-    event: Mapping[str, Any], text: str, records: Mapping[str, str], owners: Mapping[str, str], owner: str
+    event: Mapping[str, Any],
+    text: str,
+    records: Mapping[str, str],
+    owners: Mapping[str, str],
+    owner: str,
+    rooms: Mapping[str, str],
 ) -> Meeting:
-    """A Graph event, its body as plain text in `text`. `records` finds a record by address, `owners` an enabled user;
-    `owner` is the user whose mailbox holds it."""
+    """A Graph event, its body as plain text in `text`. `records` finds a record by address, `owners` an enabled user,
+    `rooms` a Resource Calendar by its name in lower case; `owner` is the user whose mailbox holds it."""
     is_private = event["sensitivity"] != "normal"
     organizer = event["organizer"]["emailAddress"]["address"].lower()
     owner = owners.get(organizer, owner)
@@ -104,7 +129,25 @@ def of_outlook(
         reminder=min(event["reminderMinutesBeforeStart"], REMINDER_MAX) if event["isReminderOn"] else None,
         people=frozenset() if is_private else _people(event, records, owner),
         owner=owner,
+        rooms=frozenset() if is_private else _rooms(event, rooms),
+        teams=_teams(event),
     )
+
+
+def _rooms(event: Mapping[str, Any], rooms: Mapping[str, str]) -> frozenset[str]:
+    """The rooms that were invited and did not decline, and conference rooms among the locations."""
+    names = [
+        attendee["emailAddress"].get("name") or ""
+        for attendee in event["attendees"]
+        if attendee["type"] == "resource" and attendee["status"]["response"] != "declined"
+    ]
+    names += [one["displayName"] for one in event["locations"] if one.get("locationType") == "conferenceRoom"]
+    return frozenset(rooms[name.lower()] for name in names if name.lower() in rooms)
+
+
+def _teams(event: Mapping[str, Any]) -> tuple[bool, str]:
+    is_teams = event["isOnlineMeeting"] and event["onlineMeetingProvider"] == "teamsForBusiness"
+    return (is_teams, (event["onlineMeeting"] or {}).get("joinUrl") or "") if is_teams else (False, "")
 
 
 def _people(event: Mapping[str, Any], records: Mapping[str, str], owner: str) -> frozenset[tuple[str, str]]:
@@ -124,7 +167,7 @@ def _people(event: Mapping[str, Any], records: Mapping[str, str], owner: str) ->
 
 
 def of_practifi(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]]) -> Meeting:
-    """A Salesforce event with its relations to users and contacts."""
+    """A Salesforce event with its relations to users, contacts and Resource Calendars."""
     start, end = (datetime.fromisoformat(record[name]) for name in ("StartDateTime", "EndDateTime"))
     if record["IsAllDayEvent"]:
         end += timedelta(days=1)
@@ -139,9 +182,15 @@ def of_practifi(record: Mapping[str, Any], relations: Iterable[Mapping[str, Any]
         show_as=record["practifi__Show_Time_As__c"],
         privacy=record["IsPrivate"],
         reminder=reminder,
-        people=frozenset((one["RelationId"], one["Status"]) for one in relations),
+        people=frozenset((one["RelationId"], one["Status"]) for one in relations if _is_person(one)),
         owner=record["OwnerId"],
+        rooms=frozenset(one["RelationId"] for one in relations if not _is_person(one)),
+        teams=(record[TEAMS], record[TEAMS_URL] or ""),
     )
+
+
+def _is_person(relation: Mapping[str, Any]) -> bool:
+    return str(relation["RelationId"]).startswith(PEOPLE)
 
 
 def differences(microsoft: Meeting, practifi: Meeting, *, may_have_more_people: bool) -> list[str]:
@@ -175,6 +224,8 @@ class Firm:
     latest: datetime
     horizon: datetime | None = None
     """Dates of series that begin at or after this moment are not carried yet; None: all are."""
+    rooms: Mapping[str, str] = field(default_factory=dict)
+    """Resource Calendars by their names in lower case."""
     practifi_has_own_people: bool = True
     """Whether Practifi's users may have added people of whom Microsoft 365 is not told (invitations not ticked)."""
 
@@ -188,7 +239,7 @@ def compare(firm: Firm) -> Agreement:
             found.setdefault(record[EXTERNAL_ID], []).append(record)
     related: dict[str, list[dict[str, Any]]] = {}
     for relation in firm.relations:
-        if relation["RelationId"].startswith(("005", "003")):
+        if relation["RelationId"].startswith((*PEOPLE, CALENDAR)):
             related.setdefault(relation["EventId"], []).append(relation)
     led = _led_by_another_copy(firm, found)
     matched: set[str] = set()
@@ -277,7 +328,7 @@ def _check(
         return set()
     problems = [f"{name}: {len(records)} events in Practifi instead of 1"] if len(records) != 1 else []
     for record in records if not problems else ():
-        microsoft = of_outlook(event, event["text"], firm.records, firm.owners, firm.owners[address])
+        microsoft = of_outlook(event, event["text"], firm.records, firm.owners, firm.owners[address], firm.rooms)
         practifi = of_practifi(record, related.get(record["Id"], []))
         more = firm.practifi_has_own_people and not record[INVITES]
         for group in differences(microsoft, practifi, may_have_more_people=more):

@@ -21,7 +21,9 @@ from rich.text import Text
 from concord.changing import confirm, known_users, read_directory, set_settings, switch_users
 from concord.cli_output import out, say
 from concord.demo_day import Firm, Scene, scenes
-from concord.demo_evidence import Evidence, gather, read_log, sent_mails, shared_marks
+from concord.demo_evidence import RESOURCES, Evidence, gather, read_log, sent_mails, shared_marks
+from concord.demo_operator import operator_scenes
+from concord.demo_places import place_scenes
 from concord.demo_players import Outlook, Practifi
 from concord.demo_series import series_scenes
 from concord.demo_summary import judge, show
@@ -196,7 +198,9 @@ def perform(env: Environment, phases: Phases) -> Evidence:
             shortfalls = _first_exchange(env, progress, SETTLE_S + imported * SETTLE_PER_EVENT_S)
             phases.done("exchange the existing events")
             cast = _cast(env, outlook, practifi, settings)
-            shortfalls += _day(chain(scenes(cast), series_scenes(cast)), progress)
+            shortfalls += _day(
+                chain(scenes(cast), series_scenes(cast), place_scenes(cast), operator_scenes(cast, broker)), progress
+            )
             phases.done("the day")
         settling = wait_settled(broker, SETTLE_S)
         if not settling.is_settled:
@@ -230,7 +234,8 @@ def _first_exchange(env: Environment, progress: Progress, limit_s: float) -> lis
 
 def _cast(env: Environment, outlook: Outlook, practifi: Practifi, settings: Settings) -> Firm:
     users = [user for user in settings.users if user.is_enabled]
-    rows = practifi.query("SELECT Id, Name, Email FROM Contact WHERE Email != null ORDER BY Email LIMIT 10")
+    rows = practifi.query("SELECT Id, Name, Email FROM Contact WHERE Email != null ORDER BY Email LIMIT 25")
+    room = practifi.query(f"{RESOURCES} ORDER BY Name LIMIT 1")[0]
     noon = datetime.now(UTC).replace(hour=2, minute=0, second=0, microsecond=0) + timedelta(days=7)
     return Firm(
         outlook=outlook,
@@ -241,6 +246,7 @@ def _cast(env: Environment, outlook: Outlook, practifi: Practifi, settings: Sett
         partner_id=users[1].salesforce_id,
         contacts=[(row["Id"], row["Name"], row["Email"]) for row in rows],
         noon=noon,
+        room=(room["Name"], room["Id"]),
         kill_role=env.roles.kill,
     )
 

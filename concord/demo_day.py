@@ -37,6 +37,8 @@ class Firm:
     contacts: list[tuple[str, str, str]]
     """(record id, name, address)."""
     noon: datetime
+    room: tuple[str, str]
+    """A room's name, and the Resource Calendar of this name in Practifi."""
     made: dict[str, str] = field(default_factory=dict)
     kill_role: Callable[[str], object] = lambda role: role
 
@@ -71,7 +73,7 @@ def _seen_in_practifi(firm: Firm, name: str, test: Callable[[dict[str, Any]], bo
     return is_seen
 
 
-def _seen_in_outlook(firm: Firm, name: str, test: Callable[[dict[str, Any]], bool]) -> Callable[[], bool]:
+def seen_in_outlook(firm: Firm, name: str, test: Callable[[dict[str, Any]], bool]) -> Callable[[], bool]:
     """By the Practifi event's External ID, which is written back once Microsoft 365 has the event."""
 
     def is_seen() -> bool:
@@ -145,12 +147,12 @@ def _in_practifi(firm: Firm) -> Iterator[Scene]:
 
     yield Scene(
         "call with two clients made in Practifi", "Microsoft 365", create,
-        _seen_in_outlook(firm, "call", lambda e: e["subject"] == "Strategy call"),
+        seen_in_outlook(firm, "call", lambda e: e["subject"] == "Strategy call"),
     )  # fmt: skip
     yield Scene(
         "subject edited in Practifi", "Microsoft 365",
         lambda: practifi.edit(firm.made["call"], {"Subject": "Strategy call (second half)"}),
-        _seen_in_outlook(firm, "call", lambda e: e["subject"] == "Strategy call (second half)"),
+        seen_in_outlook(firm, "call", lambda e: e["subject"] == "Strategy call (second half)"),
     )  # fmt: skip
 
     def kill_and_move() -> None:
@@ -162,7 +164,7 @@ def _in_practifi(firm: Firm) -> Iterator[Scene]:
     moved = f"{day + timedelta(hours=2):%Y-%m-%dT%H:%M:%S}"
     yield Scene(
         "moved in Practifi while the reconcile worker is killed (SIGKILL)", "Microsoft 365", kill_and_move,
-        _seen_in_outlook(firm, "call", lambda e: e["start"]["dateTime"][:19] == moved),
+        seen_in_outlook(firm, "call", lambda e: e["start"]["dateTime"][:19] == moved),
     )  # fmt: skip
 
 
@@ -227,8 +229,7 @@ def _people(firm: Firm, name: str) -> set[str]:
     record = firm.practifi.with_external_id(firm.made[name])
     if record is None:
         return set()
-    rows = firm.practifi.query(f"SELECT RelationId FROM EventRelation WHERE EventId = '{record['Id']}'")
-    return {row["RelationId"] for row in rows}
+    return firm.practifi.related(record["Id"])
 
 
 def around_clock_change(after: datetime) -> tuple[datetime, datetime]:

@@ -19,6 +19,7 @@ from schemas.topics import GRAPH_CHANGES, GRAPH_COMMANDS, SALESFORCE_CHANGES, SY
 from simulators.ics import ImportReport
 from simulators.launch import Simulators
 
+RESOURCES: Final = "SELECT Id, Name FROM Calendar WHERE Type = 'Resource' AND IsActive = true"
 # Dates of series are looked at this far beyond where they are carried, so that what was carried too far shows.
 BEYOND: Final = timedelta(days=31)
 
@@ -69,6 +70,7 @@ def gather(simulators: Simulators, outlook: Outlook, practifi: Practifi, setting
         earliest=earliest,
         latest=latest,
         horizon=horizon,
+        rooms={row["Name"].lower(): row["Id"] for row in practifi.query(RESOURCES)},
         practifi_has_own_people=False,
     )
 

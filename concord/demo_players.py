@@ -74,6 +74,10 @@ class Outlook:
             event["text"] = event["body"]["content"]
         return events
 
+    def room(self, name: str) -> dict[str, Any]:
+        """A room by its name."""
+        return next(room for room in self._pages("/places/microsoft.graph.room") if room["displayName"] == name)
+
     def instances(self, mailbox: str, master_id: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
         """The dates of one series between two moments, by start."""
         window = f"startDateTime={practifi_time(since)}&endDateTime={practifi_time(until)}"
@@ -142,6 +146,11 @@ class Practifi:
         quoted = external_id.replace("\\", "\\\\").replace("'", "\\'")
         rows = self.query(f"SELECT FIELDS(ALL) FROM Event WHERE {EXTERNAL_ID} = '{quoted}' LIMIT 2")
         return rows[0] if rows else None
+
+    def related(self, event_id: str) -> set[str]:
+        """Who and what hangs on an event: users, contacts, calendars."""
+        rows = self.query(f"SELECT RelationId FROM EventRelation WHERE EventId = '{event_id}'")
+        return {row["RelationId"] for row in rows}
 
     def query(self, soql: str) -> list[dict[str, Any]]:
         """All rows of a query."""

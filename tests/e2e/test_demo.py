@@ -122,8 +122,8 @@ def test_a_day_at_the_firm_ends_with_both_sides_agreeing(demos: tuple[Demo, Demo
     assert demo.printed.rstrip().endswith("Both sides agree.")
     assert "\x1b" not in demo.printed
     assert "[bold" not in demo.printed
-    acts = re.findall(r" +(Practifi|Microsoft 365|both) +(\S+) s$", demo.printed, re.MULTILINE)
-    assert len(acts) == 15
+    acts = re.findall(r" +(Practifi|Microsoft 365|both|concord held) +(\S+) s$", demo.printed, re.MULTILINE)
+    assert len(acts) == 20
     assert demo.count("predicted in the decisions") == demo.count("sent by Exchange for these writes") > 0
     assert demo.count("duplicates") == 0
     assert demo.count("workers restarted") >= 1
@@ -131,6 +131,7 @@ def test_a_day_at_the_firm_ends_with_both_sides_agreeing(demos: tuple[Demo, Demo
     assert demo.count("writes to Microsoft 365") >= 5
     why = "conflict: Edited on both sides in the same field: Microsoft 365 wins, the other value is kept here."
     assert demo.count(why) >= 1
+    assert demo.count("undone: An operator's undo: what a decision took is written back.") >= 1
     assert left_behind(demo.home) == []
 
 

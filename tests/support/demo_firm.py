@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from concord.comparison import EXTERNAL_ID, INVITES, RECURRING, SYNC_STATUS, Firm
+from concord.comparison import EXTERNAL_ID, INVITES, RECURRING, SYNC_STATUS, TEAMS, TEAMS_URL, Firm
 from concord.demo_evidence import Evidence, Log
 
 ADVISER, PARTNER = "tessa@firm.example", "idris@firm.example"
@@ -18,6 +18,8 @@ RECORDS = {**CLIENTS, **OWNERS}
 EARLIEST, LATEST = datetime(2026, 1, 1, tzinfo=UTC), datetime(2036, 6, 1, tzinfo=UTC)
 HORIZON = datetime(2027, 1, 1, tzinfo=UTC)
 SINCE = datetime(2026, 6, 1, tzinfo=UTC)
+ROOM, ROOM_ID = "Harbour Room", "023000000000001AAA"
+JOIN_URL = "https://teams.example/join/1"
 
 
 def person(address: str, response: str = "none", kind: str = "required") -> dict[str, Any]:
@@ -52,6 +54,10 @@ def graph_event(number: int, **more: Any) -> dict[str, Any]:
         "isOrganizer": True,
         "isDraft": False,
         "isCancelled": False,
+        "locations": [],
+        "isOnlineMeeting": False,
+        "onlineMeetingProvider": "unknown",
+        "onlineMeeting": None,
         **more,
     }
 
@@ -75,6 +81,8 @@ def practifi_record(number: int, **more: Any) -> dict[str, Any]:
         EXTERNAL_ID: f"event-{number}",
         SYNC_STATUS: "Synced",
         INVITES: False,
+        TEAMS: False,
+        TEAMS_URL: None,
         **more,
     }
 
@@ -88,13 +96,31 @@ def relation(number: int, client: int, status: str) -> dict[str, Any]:
     }
 
 
+def agreeing_records() -> list[dict[str, Any]]:
+    """The Practifi events of `agreeing_firm`."""
+    return [
+        practifi_record(1, **{TEAMS: True, TEAMS_URL: JOIN_URL}),
+        practifi_record(2, IsPrivate=True),
+        practifi_record(
+            3, IsAllDayEvent=True, IsReminderSet=False, StartDateTime="2026-07-03T00:00:00.000+0000",
+            EndDateTime="2026-07-04T00:00:00.000+0000", practifi__Show_Time_As__c="Out of Office",
+        ),
+        practifi_record(4),
+        practifi_record(20, **{RECURRING: "Weekly on Mon, no end"}),
+        practifi_record(27, **{RECURRING: "Weekly on Mon, no end"}),
+        practifi_record(
+            30, **{EXTERNAL_ID: None, SYNC_STATUS: "Not Synced", "LastModifiedDate": "2026-05-01T00:00:00.000+0000"}
+        ),
+    ]  # fmt: skip
+
+
 def agreeing_firm() -> Firm:
     """Six events that stand on both sides, and of each kind one that rightly stands on one side only.
 
-    1 a meeting with two clients; 2 a private one; 3 a leave of two days, out of office, without reminder; 4 a meeting
-    with 60 clients, of whom Practifi takes 50. Then a series of two dates that agree and a third beyond the horizon, a
-    draft, one too early, one too late, one too
-    long, one cancelled, a colleague's copy of the first, and an old Practifi event.
+    1 a Teams meeting with two clients in a room; 2 a private one; 3 a leave of two days, out of office, without
+    reminder; 4 a meeting with 60 clients, of whom Practifi takes 50. Then a series of two dates that agree and a third
+    beyond the horizon, a draft, one too early, one too late, one too long, one cancelled, a colleague's copy of the
+    first, and an old Practifi event.
     """
     many = [person(address) for address in CLIENTS]
     day = {"timeZone": "UTC"}
@@ -102,6 +128,9 @@ def agreeing_firm() -> Firm:
         "isAllDay": True, "showAs": "oof", "isReminderOn": False, "attendees": [],
         "start": {"dateTime": "2026-07-03T00:00:00.0000000", **day},
         "end": {"dateTime": "2026-07-05T00:00:00.0000000", **day},
+    }  # fmt: skip
+    online = {
+        "isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusiness", "onlineMeeting": {"joinUrl": JOIN_URL},
     }  # fmt: skip
     alone = [
         graph_event(5, isDraft=True),
@@ -118,7 +147,7 @@ def agreeing_firm() -> Firm:
         graph_event(10, isCancelled=True),
     ]
     events = [
-        graph_event(1),
+        graph_event(1, **online, locations=[{"displayName": ROOM, "locationType": "conferenceRoom"}]),
         graph_event(2, sensitivity="private"),
         graph_event(3, **leave),
         graph_event(4, attendees=many),
@@ -127,27 +156,16 @@ def agreeing_firm() -> Firm:
         graph_event(20, type="occurrence", seriesMasterId="series-1"),
         graph_event(27, type="exception", seriesMasterId="series-1"),
     ]
-    records = [
-        practifi_record(1),
-        practifi_record(2, IsPrivate=True),
-        practifi_record(
-            3, IsAllDayEvent=True, IsReminderSet=False, StartDateTime="2026-07-03T00:00:00.000+0000",
-            EndDateTime="2026-07-04T00:00:00.000+0000", practifi__Show_Time_As__c="Out of Office",
-        ),
-        practifi_record(4),
-        practifi_record(20, **{RECURRING: "Weekly on Mon, no end"}),
-        practifi_record(27, **{RECURRING: "Weekly on Mon, no end"}),
-        practifi_record(
-            30, **{EXTERNAL_ID: None, SYNC_STATUS: "Not Synced", "LastModifiedDate": "2026-05-01T00:00:00.000+0000"}
-        ),
-    ]  # fmt: skip
+    records = agreeing_records()
+    booked = {"EventId": practifi_record(1)["Id"], "RelationId": ROOM_ID, "Status": "New"}
     answered = [(number, *answer) for number in (1, 20, 27) for answer in ((1, "Accepted"), (2, "New"))]
     relations = [relation(*one) for one in (*answered, *((4, number, "New") for number in range(1, 51)))]
     copy = graph_event(1, id="copy-1", isOrganizer=False)
     mailboxes = {ADVISER: events, PARTNER: [copy]}
     return Firm(
-        mailboxes, records, relations, RECORDS, OWNERS, SINCE, EARLIEST, LATEST, HORIZON, practifi_has_own_people=False
-    )
+        mailboxes, records, [*relations, booked], RECORDS, OWNERS, SINCE, EARLIEST, LATEST, HORIZON,
+        rooms={ROOM.lower(): ROOM_ID}, practifi_has_own_people=False,
+    )  # fmt: skip
 
 
 def tampered(side: str, number: int, changes: dict[str, Any]) -> Firm:

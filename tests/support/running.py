@@ -16,6 +16,7 @@ import httpx
 
 from concord.changing import confirm, read_directory, set_settings, switch_users
 from concord.comparison import Agreement, Firm, compare
+from concord.demo_evidence import RESOURCES
 from concord.demo_players import Outlook, Practifi, graph_time, practifi_time
 from concord.dev import DevOptions, Environment, environment
 from concord.processes import ROLES
@@ -206,6 +207,7 @@ class Running:
                 earliest=earliest,
                 latest=latest,
                 horizon=horizon,
+                rooms={row["Name"].lower(): row["Id"] for row in self.practifi.query(RESOURCES)},
             )
         )
 

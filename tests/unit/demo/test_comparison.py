@@ -8,7 +8,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.demo_firm import ADVISER, CLIENTS, PARTNER, agreeing_firm, graph_event, person, practifi_record, tampered
+from support.demo_firm import (
+    ADVISER,
+    CLIENTS,
+    PARTNER,
+    ROOM_ID,
+    agreeing_firm,
+    graph_event,
+    person,
+    practifi_record,
+    tampered,
+)
 
 from concord import comparison
 from concord.comparison import (
@@ -19,6 +29,8 @@ from concord.comparison import (
     INVITES,
     RECURRING,
     SYNC_STATUS,
+    TEAMS,
+    TEAMS_URL,
     Firm,
     compare,
     doubled,
@@ -86,6 +98,8 @@ MICROSOFT = {
     "reminder": {"reminderMinutesBeforeStart": 10},
     "people": {"attendees": [person("client01@home.example", "accepted"), person("client09@home.example")]},
     "owner": {"organizer": {"emailAddress": {"name": "Idris", "address": PARTNER}}},
+    "rooms": {"locations": []},
+    "teams": {"onlineMeeting": {"joinUrl": "https://teams.example/join/2"}},
 }
 PRACTIFI = {
     "subject": {"Subject": None},
@@ -96,6 +110,7 @@ PRACTIFI = {
     "privacy": {"IsPrivate": True},
     "reminder": {"IsReminderSet": False},
     "owner": {"OwnerId": "005000000000009AAA"},
+    "teams": {TEAMS: False, TEAMS_URL: None},
 }
 
 
@@ -106,7 +121,7 @@ def test_each_group_tampered_with_in_microsoft_is_a_problem(group: str) -> None:
     assert any(f": {group} is " in problem for problem in problems), problems
 
 
-@pytest.mark.parametrize("group", [group for group in GROUPS if group != "people"])
+@pytest.mark.parametrize("group", [group for group in GROUPS if group in PRACTIFI])
 def test_each_group_tampered_with_in_practifi_is_a_problem(group: str) -> None:
     """Whatever group differs on the Practifi side is named, and that group alone."""
     problems = compare(tampered("practifi", 1, PRACTIFI[group])).problems
@@ -127,6 +142,14 @@ def test_people_tampered_with_in_practifi_are_a_problem(change: str) -> None:
         firm = tampered("practifi", 1, {INVITES: True})
     problems = compare(replace(firm, relations=relations)).problems
     assert any(": people is " in problem for problem in problems), problems
+
+
+def test_a_room_that_is_not_booked_in_practifi_is_a_problem() -> None:
+    """A Resource Calendar is related to the event as people are."""
+    firm = agreeing_firm()
+    without = [one for one in firm.relations if one["RelationId"] != ROOM_ID]
+    (problem,) = compare(replace(firm, relations=without)).problems
+    assert ": rooms is " in problem
 
 
 def test_people_known_to_practifi_alone_are_no_problem_without_invitations() -> None:
@@ -224,7 +247,8 @@ def test_an_outsiders_meeting_in_two_mailboxes_is_one_event() -> None:
     for held in ("event-1", "event-77"):
         owner = firm.owners[ADVISER if held == "event-1" else PARTNER]
         record = practifi_record(1, **{EXTERNAL_ID: held, "OwnerId": owner})
-        related = [one for one in agreeing_firm().relations if one["EventId"] == record["Id"]]
+        rows = agreeing_firm().relations
+        related = [one for one in rows if one["EventId"] == record["Id"] and one["RelationId"] != ROOM_ID]
         assert compare(replace(firm, events=[record], relations=related)).problems == []
     assert len(compare(firm).problems) == 1
 
