@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from concord.cli_output import plural, print_json, print_table, say
 from concord.config import load_config
 from schemas.commands import MailKind
+
+if TYPE_CHECKING:
+    from projections.mail_ledger import MailDay
 
 PANEL: Final = "Look"
 
@@ -36,7 +38,7 @@ def mails(
     rows = read_mail_days(load_config().broker)
     rows = [row for row in rows if row.day >= since and user.casefold() in ("", row.user.casefold())]
     if as_json:
-        return print_json([asdict(row) for row in rows])
+        return print_json([_json(row) for row in rows])
     if not rows:
         return say(f"No write mailed anybody in the last {plural(days, 'day')}.")
     kinds = (MailKind.INVITE, MailKind.UPDATE, MailKind.CANCEL)
@@ -46,3 +48,8 @@ def mails(
     cells.append(("total", "", *(sum(column) for column in zip(*counts, strict=True))))
     print_table(("day", "user", "writes", "invitations", "updates", "cancellations", "open"), cells, total=True)
     return None
+
+
+def _json(row: MailDay) -> dict[str, Any]:
+    sent = {kind.value: row.sent[kind] for kind in MailKind}
+    return {"day": row.day, "user": row.user, "writes": row.writes, "sent": sent, "open": row.open}
