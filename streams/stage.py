@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from projections.sync_state import evolve, is_of_hold
+from schemas.changes import Side
 from schemas.commands import Command, Decision, Verdict
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, Position, SettingsChanged
 from schemas.settings import Settings
@@ -94,6 +95,7 @@ def _matters(before: PairState, plan: Plan) -> bool:
 
 def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: int, offset: int) -> Decision:
     why = reason(plan.reason)
+    made = (*plan.commands, *plan.withheld)
     return Decision(
         pair_key=plan.state.pair_key,
         verdict=plan.verdict,
@@ -106,8 +108,8 @@ def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: in
         revision=plan.state.revision,
         commands=tuple(command.command_id for command in plan.commands),
         changes=plan.changes,
-        lost=plan.lost if plan.commands or plan.withheld else (),
-        mails=tuple(mail for command in (*plan.commands, *plan.withheld) for mail in command.mails),
+        lost=plan.lost if any(command.side is Side.SALESFORCE for command in made) else (),
+        mails=tuple(mail for command in made for mail in command.mails),
         text=why.text,
         held=plan.held,
         is_shadow=bool(plan.withheld),

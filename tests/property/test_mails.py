@@ -11,7 +11,7 @@ from support.builders import ORGANIZER, command, meeting
 from schemas.calendar import Attendee
 from schemas.changes import Side
 from schemas.commands import Action, Command, MailKind
-from schemas.groups import CONTENT, MARKS, PEOPLE
+from schemas.groups import CONTENT, MARKS, PEOPLE, ROOMS
 from streams.mails import MEETING_GROUPS, predict_mails
 
 PEOPLE_LISTS = st.lists(
@@ -55,7 +55,7 @@ def test_kinds_follow_from_the_lists(update: Command) -> None:
     before = {a.address.lower() for a in update.basis.attendees} - {"", ORGANIZER.address}
     after = {a.address.lower() for a in update.content.attendees} - {"", ORGANIZER.address}
     told = {kind: {m.address for m in predict_mails(update) if m.kind is kind} for kind in MailKind}
-    is_people, is_seen = PEOPLE in update.fields, bool(MEETING_GROUPS & set(update.fields))
+    is_people, is_seen = bool({PEOPLE, ROOMS} & set(update.fields)), bool(MEETING_GROUPS & set(update.fields))
     assert told[MailKind.INVITE] == (after - before if is_people else set())
     assert told[MailKind.CANCEL] == (before - after if is_people else set())
     if not is_seen:

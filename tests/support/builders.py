@@ -26,6 +26,7 @@ def firm_settings(**members: Any) -> Settings:
     """Two-way, everything allowed, Ann enabled and Bob known."""
     usual: dict[str, Any] = {
         "number": 1,
+        "preflight_at": NOW,
         "direction": Direction.TWO_WAY,
         "sync_internal_events": True,
         "sync_private_events": True,

@@ -323,3 +323,20 @@ def test_pair_of_a_disabled_user_is_left_alone() -> None:
     assert [c.fields for c in world.commands[before:]] == [(SUBJECT,)]
     assert only(world, SALESFORCE).subject == "Meanwhile"
     assert world.differing(graph_id, salesforce_id, (OWNER,)) == []
+
+
+def test_a_value_that_lost_stands_in_one_decision_only() -> None:
+    """The write that carries the winner is under way while the other group is decided anew: nothing is lost twice."""
+    world = World()
+    _, graph_id, salesforce_id = a_pair(world)
+    world.edit(SALESFORCE, salesforce_id, subject="Practifi's", location="Room 9")
+    world.read(SALESFORCE)
+    world.journal("salesforce")
+    world.edit(GRAPH, graph_id, subject="Microsoft's")
+    world.read(GRAPH)
+    world.journal("graph")
+    world.work(GRAPH)  # stale: decided on what stood there before
+    world.journal("sync")
+    world.settle()
+    assert only(world, GRAPH).subject == only(world, SALESFORCE).subject == "Microsoft's"
+    assert [row.before for decision in world.decisions for row in decision.lost] == ["Practifi's"]
