@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from projections.written import noted
 from schemas.calendar import CalendarEvent
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
@@ -127,7 +128,7 @@ def _operated(state: PairState, acted: OperatorActed) -> PairState:
             graph, salesforce = (
                 replace(side, refused="", refused_code="", held_back="") for side in (state.graph, state.salesforce)
             )
-            return replace(state, graph=graph, salesforce=salesforce)
+            return replace(state, graph=graph, salesforce=salesforce, written=())
         case OperatorVerb.RELEASE if is_of_hold(state, acted):
             return replace(state, released=acted.hold)
         case OperatorVerb.DROP if is_of_hold(state, acted):
@@ -336,7 +337,7 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
     held = replace(held, pending=None, copies=() if was_create else held.copies)
     match outcome.result:
         case Result.APPLIED:
-            state = _applied(with_side(state, outcome.side, held), command, outcome)
+            state = noted(_applied(with_side(state, outcome.side, held), command, outcome), command, outcome.at)
         case Result.STALE if was_create and outcome.item is not None:
             state = _applied(with_side(state, outcome.side, held), _as_made(command, outcome.item), outcome)
             made = replace(side_of(state, outcome.side), origin=UNTOLD)

@@ -74,6 +74,7 @@ class PairState:
     the write that waits for an operator, `released` the digest of one that an operator let go and that is not done yet.
     `undo` is what an operator asked to have back and is not over yet; `undone` names the decisions that were undone.
     `shadowed` is the digest of what would be written now, were it not for shadow mode.
+    `written` is when which values were written to the Microsoft 365 event within an hour before the last such write.
     """
 
     pair_key: str
@@ -91,6 +92,7 @@ class PairState:
     undo: Undo | None = None
     undone: tuple[str, ...] = ()
     shadowed: str = ""
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

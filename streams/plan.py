@@ -11,6 +11,7 @@ from schemas.changes import Item, Side
 from schemas.commands import Action, Command, FieldChange, Hold, Verdict
 from schemas.groups import MARKS
 from schemas.state import PairState, Status
+from streams.engines import is_fought_over, refused_by_us
 from streams.holding import CODES, hold_digest
 from streams.mails import predict_mails
 from streams.mapping import readable
@@ -59,6 +60,9 @@ def send(
         mailbox=held.mailbox if held else mailbox, version=held.version if held else "", fields=fields,
         content=content, basis=held.content if held else None, source=source, target=target, reason=plan.reason,
     )  # fmt: skip
+    if is_fought_over(command, state, now):
+        state = refused_by_us(command, state)
+        there = side_of(state, side)
     if command_digest(command) in there.refused.split():
         state = replace(state, status=Status.ERROR, reason=there.refused_code)
         return replace(plan, state=state, verdict=Verdict.ERROR, reason=there.refused_code)

@@ -61,6 +61,7 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("held_invitations", "1.6", "Mails more people outside the firm than the limits allow: waits for an operator."),
     ("held_deletions", "7.20", "Deleted along with so many others that it waits for an operator."),
     ("hold_changed", "10", "What waits has changed since it was looked at: this release or drop does nothing."),
+    ("two_engines", "1.2", "Another calendar sync seems to write this event: the same values come again and again."),
     ("shadow", "7.5", "Shadow mode: decided, but nothing is written."),
     ("given_away", "7.21", "Adopted: the Practifi event belongs to the pair of its Microsoft 365 event now."),
     ("undone", "7.15", "An operator's undo: what a decision took is written back."),

@@ -25,7 +25,8 @@ def _table(*rows: tuple[str, str, str]) -> tuple[Rule, ...]:
 RULES: Final[tuple[Rule, ...]] = _table(
     ("1.1", "Another calendar sync must be off: its signs are looked for before outbound is turned on.",
      "concord.preflight_checks:engines"),
-    ("1.2", "Writing to Microsoft 365 needs a preflight that somebody confirmed.", "schemas.settings:change_settings"),
+    ("1.2", "Writing to Microsoft 365 needs a preflight that somebody confirmed; a second sync is kept out.",
+     "schemas.settings:change_settings"),
     ("2a.sync_internal_events", "Off: events of Practifi users only do not sync.", "streams.policy:inbound_gate"),
     ("2a.delete_from_microsoft", "A deletion in Microsoft 365 deletes in Practifi.", "streams.policy:deletion_gate"),
     ("2a.delete_from_practifi", "A deletion in Practifi deletes in Microsoft 365.", "streams.policy:deletion_gate"),

@@ -17,9 +17,10 @@ from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, Position,
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
 from schemas.topics import SYNC_JOURNAL
+from streams.engines import TWO_ENGINES
 from streams.holding import counted, room_left
 from streams.plan import Plan
-from streams.reasons import reason
+from streams.reasons import Reason, reason
 from streams.reconcile import reconcile
 from streams.shadow import in_shadow
 
@@ -110,10 +111,17 @@ def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: in
         changes=plan.changes,
         lost=plan.lost if any(command.side is Side.SALESFORCE for command in made) else (),
         mails=tuple(mail for command in made for mail in command.mails),
-        text=why.text,
+        text=_told(why, plan),
         held=plan.held,
         is_shadow=bool(plan.withheld),
     )
+
+
+def _told(why: Reason, plan: Plan) -> str:
+    """The reason in words; where another engine is suspected, with what is known of it."""
+    if why.code != TWO_ENGINES:
+        return why.text
+    return f"{why.text} Last saved in Practifi by: {plan.state.salesforce.origin or 'nobody known'}."
 
 
 @dataclass
