@@ -50,13 +50,18 @@ def _full_hours(mailed: list[tuple[Decision, int]], limit: int) -> Iterator[str]
 
 
 def _is_released(ending: Ending, command: Command, decision: Decision) -> bool:
-    """Whether an operator released this very write before it was ordered."""
-    return any(
-        isinstance(entry.what, OperatorActed)
-        and (entry.what.verb, entry.what.hold) == (OperatorVerb.RELEASE, hold_digest(command))
+    """Whether an operator released this very write before it was ordered, or confirmed its mails with an undo."""
+    acts = (
+        entry.what
         for record, entry in ending.journal
         if (entry.pair_key, record.partition) == (command.pair_key, decision.partition)
         and record.offset <= decision.offset
+        and isinstance(entry.what, OperatorActed)
+    )
+    return any(
+        (act.verb, act.hold) == (OperatorVerb.RELEASE, hold_digest(command))
+        or (act.undo is not None and Counter(command.mails) <= Counter(act.undo.mails))
+        for act in acts
     )
 
 
