@@ -41,7 +41,8 @@ SETTINGS: Final = {
     "sync_private_events": "on",
     "sync_internal_events": "on",
     "sync_unmatched_events": "on",
-    "invitation_limit_per_hour": "0",  # a day, or a load, in minutes
+    "invitation_limit_per_hour": "0",  # a load of days in minutes
+    "deletion_limit_events": "0",
 }
 BY: Final = "bench"
 
