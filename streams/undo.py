@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Final
 
 from projections.sync_state import other, side_of, with_side
-from schemas.calendar import AttendeeKind, CalendarEvent, Response
+from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Response
 from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Verdict
 from schemas.groups import ALL, BODY, CONTENT, PEOPLE, ROOMS, TEAMS, take
 from schemas.join_block import own_text
-from schemas.settings import Settings
+from schemas.settings import Settings, UserSetting
 from schemas.state import OPERATOR, PairState, SideState, Status
 from schemas.undo import Undo
 from streams.mapping import (
@@ -186,8 +186,9 @@ def _deleted(state: PairState, undo: Undo, settings: Settings, now: datetime) ->
         state = with_side(state, side, fresh)
     plan = Plan(replace(state, is_detached=False), Verdict.NOTHING, UNDONE)
     plan = send(
-        plan, undo.side, Action.CREATE, now, fields=ALL, content=_anew(undo.side, undo.content), mailbox=undo.mailbox
-    )
+        plan, undo.side, Action.CREATE, now, fields=ALL, content=_anew(undo.side, undo.content, user),
+        mailbox=undo.mailbox,
+    )  # fmt: skip
     return _sent(plan, undo)
 
 
@@ -199,13 +200,19 @@ def _back(state: PairState, undo: Undo, now: datetime) -> Plan:
     return _over(state, undo)
 
 
-def _anew(side: Side, content: CalendarEvent) -> CalendarEvent:
+def _anew(side: Side, content: CalendarEvent, user: UserSetting | None) -> CalendarEvent:
     """What is created: the old content without answers, without where to join a meeting that is no more, and without
-    people where it is private."""
+    people where it is private. Whose event it becomes organizes it and is not invited to it."""
     people = () if is_private(content) else content.attendees
-    people = tuple(replace(person, response=Response.NONE) for person in people)
+    people = tuple(replace(person, response=Response.NONE) for person in people if not _is_user(person, user))
     body = own_text(content.body, content.join_url)
     content = replace(content, attendees=people, body=body, join_url="", external_id="")
     if side is Side.GRAPH:
         return replace(content, organizer=None, owner_id="", sync_status="")
     return replace(content, sync_status=STATUS_LABELS[Status.PENDING])
+
+
+def _is_user(person: Attendee, user: UserSetting | None) -> bool:
+    if user is None:
+        return False
+    return person.address.casefold() == user.address.casefold() or person.record_id == user.salesforce_id

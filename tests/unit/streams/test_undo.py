@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.builders import CLIENT, command, firm_settings, meeting, span
+from support.builders import CLIENT, ORGANIZER, command, firm_settings, meeting, span
 from support.pair_looks import OTHER, only, records
 from support.pair_undo import ask, look, rehearsed, undo
 from support.pair_world import BANKSIA, WATTLE, World, a_pair
@@ -276,6 +276,18 @@ def test_deleted_event_is_made_anew_on_both_sides_once(first: Side, where: Side)
         world.read_again(side)
     world.settle()
     assert writes_since(world, before) == sent
+
+
+def test_event_made_anew_does_not_invite_whose_calendar_it_stands_in() -> None:
+    """They stood among its attendees when others organized it; Exchange mails nobody about their own event."""
+    world = World()
+    _, _, record = a_pair(world, meeting(attendees=(ORGANIZER, CLIENT)))
+    world.delete(Side.SALESFORCE, record)
+    world.settle()
+    shown = undo(world, last_write(world, Action.DELETE))
+    world.settle()
+    assert [(mail.kind, mail.address) for mail in shown] == [(MailKind.INVITE, CLIENT.address)]
+    assert [one.address for one in only(world, Side.GRAPH).attendees] == [CLIENT.address]
 
 
 def test_deletion_is_undone_once_and_a_later_one_stands() -> None:
