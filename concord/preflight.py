@@ -54,7 +54,7 @@ async def examine(config: Config) -> list[Finding]:
         await salesforce.stop()
     if microsoft.is_open and practifi.is_open:
         findings += checks.rooms(_known(rooms))
-    findings += [*checks.addresses(directory), *checks.licences(settings)]
+    findings += [*checks.addresses(directory), *checks.licences(settings), *checks.show_as(settings, names)]
     findings += [checks.clock(service.name, service.skew) for service in (microsoft, practifi) if service.is_open]
     return findings
 

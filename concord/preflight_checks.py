@@ -12,7 +12,7 @@ from typing import Any, Final
 from connectors.salesforce.fields import FieldNames
 from projections.directory import Directory, is_graph_room, normal
 from schemas.directory import AddressClass, EntryKind
-from schemas.settings import Settings
+from schemas.settings import Settings, ShowAsList
 
 
 class Level(StrEnum):
@@ -205,6 +205,22 @@ def licences(settings: Settings) -> list[Finding]:
         text = f"{enabled} users enabled, {settings.licences} licensed"
         return [Finding("licences", Level.FIX, text, "Disable users, or correct the number of licences.")]
     return [Finding("licences", Level.OK, f"{enabled} of {settings.licences} used")]
+
+
+def show_as(settings: Settings, names: FieldNames) -> list[Finding]:
+    """The list of Show Time As values must be that of the field that is written."""
+    is_extended = settings.show_as_list is ShowAsList.EXTENDED
+    if is_extended == bool(names.show_as):
+        return []
+    if is_extended:
+        return [
+            Finding(
+                "Show Time As", Level.FIX, "the org has only the three values of Salesforce, the setting says five",
+                "concord settings set show_as_list=standard, or what reads back as Busy is taken for an edit.",
+            )
+        ]  # fmt: skip
+    text = "Practifi's own field has five values, the setting says three"
+    return [Finding("Show Time As", Level.WARNING, text, "concord settings set show_as_list=extended")]
 
 
 def clock(service: str, skew: timedelta | None) -> Finding:

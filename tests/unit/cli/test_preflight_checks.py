@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from connectors.salesforce.fields import FieldNames
 from projections.directory import Directory
 from schemas.changes import Side
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
-from schemas.settings import Settings, UserSetting
+from schemas.settings import Settings, ShowAsList, UserSetting
 
 NAMES = FieldNames(origin="Concord_Origin__c")
 
@@ -129,6 +130,21 @@ def test_licences(licences: int, level: Level) -> None:
     """Two users are enabled."""
     users = tuple(UserSetting(f"m{n}", f"{n}@x", f"005{n}", is_enabled=True) for n in range(2))
     assert levels(checks.licences(Settings(licences=licences, users=users))) == [level]
+
+
+@pytest.mark.parametrize(
+    ("field", "listed", "expected"),
+    [
+        ("Show__c", ShowAsList.EXTENDED, []),
+        ("", ShowAsList.STANDARD, []),
+        ("", ShowAsList.EXTENDED, [Level.FIX]),
+        ("Show__c", ShowAsList.STANDARD, [Level.WARNING]),
+    ],
+)
+def test_the_list_of_show_time_as_must_fit_the_field(field: str, listed: ShowAsList, expected: list[Level]) -> None:
+    """Five values written to a field of three would read back as edits."""
+    findings = checks.show_as(Settings(show_as_list=listed), replace(FieldNames(), show_as=field))
+    assert levels(findings) == expected
 
 
 @pytest.mark.parametrize(
