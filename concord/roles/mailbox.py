@@ -79,6 +79,7 @@ class MailboxLook:
             except ResyncNeeded:
                 cursor, position = restart(cursor), 0
                 continue
+            await self._remember(run, page.changes)
             await run.tell(page.changes)
             for broken in page.unreadable:
                 self.means.put_aside(broken)
@@ -112,7 +113,6 @@ class MailboxLook:
             left = {instance: start for instance, start in known.items() if instance not in gone} | dict(present)
             if left != known:
                 self._keep(run, SeriesInstances(master_id, left))
-        self._remember(run, page.changes)
 
     async def _reach_further(self, run: Run) -> None:
         """Once a day the horizon of endless series moves on: what it has reached is read."""
@@ -123,22 +123,35 @@ class MailboxLook:
         before = datetime.fromisoformat(raw.decode()) if raw is not None else horizon
         if before < horizon:
             readings = await self.means.ask(read_instances(run.name, before, horizon, now=self.means.now()))
+            await self._remember(run, readings.changes)
             await run.tell(readings.changes)
-            self._remember(run, readings.changes)
             await self.rows.acknowledged()
         if raw is None or before < horizon:
             run.save(row, horizon.isoformat().encode())
 
-    def _remember(self, run: Run, changes: Iterable[Change]) -> None:
-        """Instances that were read are known, whether or not their series was sent along with them."""
+    async def _remember(self, run: Run, changes: Iterable[Change]) -> None:
+        """Dates are known before they are told, whether or not their series was sent along: one that vanishes before a
+        crash is over would never be asked for otherwise."""
+        read: dict[str, dict[str, str]] = {}
+        is_new = False
         for change in changes:
             item = change.item
-            if item is None or not item.series_master_id:
+            if item is not None and item.series_master_id:
+                start = f"{item.content.span.start_utc:%Y-%m-%dT%H:%M:%S}"
+                read.setdefault(item.series_master_id, {})[item.id] = start
+        for master_id, starts in read.items():
+            known = self._known(run, master_id)
+            if known | starts == known:
                 continue
-            known = self._known(run, item.series_master_id)
-            start = f"{item.content.span.start_utc:%Y-%m-%dT%H:%M:%S}"
-            if known.get(item.id) != start:
-                self._keep(run, SeriesInstances(item.series_master_id, {**known, item.id: start}))
+            is_new = True
+            row = series_row(run.name, master_id)
+            raw = self.rows.get(row)
+            held = decode(SeriesInstances, raw).starts if raw is not None else {}
+            self.rows.set(row, encode(SeriesInstances(master_id, {**held, **starts})))
+            if known != held:
+                self._keep(run, SeriesInstances(master_id, {**known, **starts}))
+        if is_new:
+            await self.rows.acknowledged()
 
     def _known(self, run: Run, master_id: str) -> dict[str, str]:
         raw = run.get(series_row(run.name, master_id))

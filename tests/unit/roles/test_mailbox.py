@@ -43,15 +43,21 @@ def page(*changes: Change, series: dict[str, dict[str, str]] | None = None, is_l
     return Page(changes, (), 0, cursor, 0, is_last, seen, WINDOW, series or {})
 
 
+class Crash(Exception):
+    """The process ends here."""
+
+
 @dataclass
 class Desk:
-    """A table, a log, and what Graph answers: pages in turn, and which events exist."""
+    """A table, a log, and what Graph answers: pages in turn, and which events exist. The process ends when so many
+    changes were told."""
 
     pages: list[Page]
     existing: set[str] = field(default_factory=set)
     rows: dict[bytes, bytes] = field(default_factory=dict)
     log: list[Change] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    breaks_after: int = 10**9
 
     def get(self, row: bytes) -> bytes | None:
         """A row."""
@@ -81,6 +87,8 @@ class Desk:
 
         async def told(changes: Iterable[Change]) -> None:
             self.log += changes
+            if len(self.log) >= self.breaks_after:
+                raise Crash
 
         async def answered(value: Any) -> Any:
             return value
@@ -137,3 +145,14 @@ def test_dates_of_a_series_that_came_without_them_are_asked_for(
     desk = knowing(1, 2, pages=[page(change)], existing={"d2"})
     assert desk.look(monkeypatch) == {"d2"}
     assert desk.removed - {"M"} == {"d1"}
+
+
+def test_date_told_before_a_crash_is_asked_for_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was told is known, even if the look breaks off right after and the date is gone by the next one."""
+    first = page(master(), date(1), date(2), series={"M": {"d1": START, "d2": START}})
+    desk = Desk([first], breaks_after=3)
+    with pytest.raises(Crash):
+        desk.look(monkeypatch)
+    desk.pages, desk.breaks_after = [page(master(), date(1), series={"M": {"d1": START}})], 10**9
+    assert desk.look(monkeypatch) == {"d1"}
+    assert desk.removed == {"d2"}
