@@ -125,6 +125,7 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     if outbound:
         state, blocked_out = _hold_back(state, outbound, settings, now)
         outbound = () if blocked_out is not None else outbound
+    outbound, waiting = _not_crossing(state, outbound)
     if blocked_out is not None and PEOPLE in difference.outbound and _has_answers(state, view):
         # Whom Practifi invites stays there; who accepted comes in all the same.
         inbound = (*inbound, PEOPLE) if inbound_gate(graph, state.graph.base, settings, now) is None else inbound
@@ -134,8 +135,8 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
         state = _agree(state, INBOUND, agreed, salesforce.content)
 
     status = Status.NOT_SYNCED if blocked_in in {"user_disabled", "attendee_copy"} else Status.SYNCED
-    status = Status.PENDING if state.held is not None else status
-    code = _reason_for(difference, inbound, outbound, blocked_in or blocked_out, is_new)
+    status = Status.PENDING if state.held is not None or waiting else status
+    code = _reason_for(difference, inbound, outbound or waiting, blocked_in or blocked_out, is_new)
     plan = Plan(state, Verdict.NOTHING, code, lost=changed(Side.SALESFORCE, difference.lost, salesforce.content, view)
                 if inbound else ())  # fmt: skip
     plan = _inbound_update(plan, inbound, view, settings, now)
@@ -144,6 +145,14 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     if (inbound or outbound) and plan.verdict is Verdict.NOTHING and not is_waiting:
         plan = replace(plan, reason="in_agreement")  # the edits call for no write after all
     return _with_marks(plan, status, settings, now)
+
+
+def _not_crossing(state: PairState, groups: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which of these groups go out now, and which wait: what is being written to Practifi must not leave it meanwhile,
+    or the two values pass each other and the sides swap them for ever."""
+    command = state.salesforce.pending
+    crossing = tuple(group for group in groups if command is not None and group in command.fields)
+    return tuple(group for group in groups if group not in crossing), crossing
 
 
 def _hold_back(

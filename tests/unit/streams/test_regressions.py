@@ -345,3 +345,28 @@ def test_event_is_made_anew_only_when_nothing_is_on_its_way_to_the_other_side() 
     assert (made.content.body, made.content.location) == ("Theirs", "Room 2")
     journal.answer(made, "S2", at=14)
     assert (journal.pair(key).status, journal.pair(key).reason) == (Status.SYNCED, "in_agreement")
+
+
+def test_value_that_is_being_overruled_does_not_leave_meanwhile() -> None:
+    """Practifi edits a date of a series; Microsoft 365 edits it as well and then forgets it, because the series is
+    re-timed. While Microsoft's edit is being written to Practifi, Practifi's must not be sent: three values would go
+    round for ever."""
+    journal = Journal()
+    key = agreed_pair(journal, "First")
+    marks = {"external_id": "G", "sync_status": "Synced"}
+    (outward,) = journal.salesforce(key, "S", content("Practifi's", **marks), at=10, sync_key=key).commands
+    (inward,) = journal.graph(key, "G", content("Microsoft's"), at=11).commands
+    journal.graph(key, "G", content("First"), at=12)
+    assert (outward.side, inward.side) == (Side.GRAPH, Side.SALESFORCE)
+    refused = journal.answer(outward, "G", at=12, result=Result.STALE, held=content("First"))
+    assert refused.commands == ()
+    assert journal.pair(key).status is Status.PENDING
+    commands = list(journal.answer(inward, at=13).commands)
+    for number in range(10):
+        if commands:
+            commands += journal.answer(commands.pop(0), at=20 + number).commands
+    assert commands == [], "the two sides swap their values"
+    subjects = [
+        side.item.content.subject for side in (journal.pair(key).graph, journal.pair(key).salesforce) if side.item
+    ]
+    assert subjects == ["First", "First"]
