@@ -82,7 +82,9 @@ def _print_reports(reports: list[UserReport]) -> None:
         )
         for one in reports
     ]
-    print_table(("user", *heads, *(f"mails: {kind}" for kind in MailKind), "held"), rows, cut="user")
+    names = ("user", *heads, *(f"mails: {kind}" for kind in MailKind), "held")
+    shown = [0, *(number for number in range(1, len(names)) if any(row[number] for row in rows))]
+    print_table([names[one] for one in shown], [[row[one] for one in shown] for row in rows], cut="user")
 
 
 def _row_words(row: Planned) -> str:

@@ -65,6 +65,8 @@ def undo(
 
 
 def _refuse(proposal: Proposal, decision: str, *, force: bool) -> None:
+    if proposal.is_repeated and not force:
+        raise ConcordError(f"The decision {decision} was undone before.", "--force does it once more.")
     if not proposal.writes:
         from streams.reasons import reason
 
@@ -72,8 +74,6 @@ def _refuse(proposal: Proposal, decision: str, *, force: bool) -> None:
         raise ConcordError(f"Nothing to undo. {why}")
     if force:
         return
-    if proposal.is_repeated:
-        raise ConcordError(f"The decision {decision} was undone before.", "--force does it once more.")
     if proposal.changed:
         what = ", ".join(NAMES.get(group, group) for group in proposal.changed)
         raise ConcordError(f"Changed since this decision: {what}.", "--force writes the old values over it.")

@@ -139,3 +139,15 @@ def test_private_text_is_not_shown(history: History, asked: list[OperatorAction]
     assert "Clinic" not in done.output
     assert "Ward" not in done.output
     assert len(asked) == 1
+
+
+def test_decision_that_was_undone_says_so(history: History, asked: list[OperatorAction]) -> None:
+    """Asked again in earnest, nothing is done; --force does it once more if there is anything to do."""
+    assert undo(conflict(history), "--side", "salesforce", "--yes").exit_code == 0
+    step = history.enter(REVIEW, "operator.actions", asked[0].action, at=90)
+    assert step is not None
+    step = history.answer(step.commands[0], SALESFORCE_ID, at=91)
+    history.answer(step.commands[0], "G", at=92)
+    done = undo(conflict(history), "--side", "salesforce", "--yes")
+    assert str(done.exception).startswith(f"The decision {conflict(history)} was undone before.")
+    assert len(asked) == 1
