@@ -290,8 +290,10 @@ def _met(held: SideState, item: Item) -> SideState:
 
 
 def _told(held: SideState, item: Item) -> SideState:
-    """A source reads a save that a sink met before it, and knows how it came about."""
-    if held.origin != UNTOLD or held.edited_at != item.modified_at:
+    """A source says how a save came about that was known before: met by a sink, read before its change event came, or
+    the first of two within Salesforce's second. Knowing nothing, it takes back nothing."""
+    is_news = item.origin not in ("", UNTOLD) or (item.origin == "" and held.origin == UNTOLD)
+    if not is_news or held.edited_at != item.modified_at:
         return held
     return replace(held, origin=item.origin, held_back="" if held.held_back == IMPORTED else held.held_back)
 

@@ -14,6 +14,7 @@ from support.pair_world import World, a_pair
 from projections.sync_state import with_side
 from schemas.changes import Side
 from schemas.commands import Action, Result
+from schemas.journal import JournalEntry
 from schemas.settings import Settings, change_settings
 from schemas.state import UNTOLD, Status
 from streams.origins import may_go_out
@@ -139,3 +140,32 @@ def test_origin_that_a_source_told_outlives_the_sinks_answer() -> None:
     theirs = replace(entry.what.item, origin="")  # type: ignore[union-attr]
     state, _ = folded(state, answered(sent, Result.STALE, theirs, at=later))
     assert state.salesforce.origin == "ui"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "held"),
+    [
+        (UNTOLD, LIGHTNING, LIGHTNING),
+        (UNTOLD, "", ""),
+        ("", LIGHTNING, LIGHTNING),
+        (LOADER, LIGHTNING, LIGHTNING),
+        (LIGHTNING, LOADER, LOADER),
+        (LIGHTNING, "", LIGHTNING),
+        (LIGHTNING, UNTOLD, LIGHTNING),
+        ("", UNTOLD, ""),
+    ],
+)
+def test_later_word_about_the_same_save_counts_when_it_knows_more(first: str, then: str, held: str) -> None:
+    """A poll may read a save before its change event comes, and two saves may share a second. Who knows nothing takes
+    back nothing."""
+    later = NOW + timedelta(minutes=1)
+
+    def read(origin: str) -> JournalEntry:
+        return in_salesforce(meeting("Theirs"), modified_at=later, sync_key=KEY, origin=origin)
+
+    state, _ = folded(agreed(), read(first))
+    assert (state.salesforce.origin, state.salesforce.edited_at) == (first, later)
+    state = with_side(state, Side.SALESFORCE, replace(state.salesforce, held_back="imported"))
+    state, _ = folded(state, read(then))
+    assert (state.salesforce.origin, state.salesforce.edited_at) == (held, later)
+    assert state.salesforce.held_back == ("imported" if held == first else "")
