@@ -95,8 +95,10 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --output-file tests/thirdparty/python/requirements.lock tests/thirdparty/python/requirements.in
 
-proto: setup ## compile the Pub/Sub service definition anew
-	$(BIN)/python -m grpc_tools.protoc -I simulators/pubsub --descriptor_set_out=simulators/pubsub/pubsub_api.binpb pubsub_api.proto
+proto: setup ## compile the Pub/Sub service definitions anew
+	for folder in simulators/pubsub connectors/salesforce; do \
+		$(BIN)/python -m grpc_tools.protoc -I $$folder --descriptor_set_out=$$folder/pubsub_api.binpb pubsub_api.proto || exit 1; \
+	done
 
 release-schemas: setup ## keep the current schemas as released ones
 	$(BIN)/python -m schemas.release

@@ -11,6 +11,8 @@ from schemas.calendar import CalendarEvent
 
 # The `cause` of a change that a sink reports about its own write (ADR 5).
 WRITE: Final = "write"
+# What the type of a change event begins with that says only that something changed.
+GAP: Final = "GAP_"
 
 
 class Side(StrEnum):
@@ -78,9 +80,56 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """What a change event of Salesforce says beside the content, which is always read anew.
+
+    `entity` is Event or EventRelation, `change_type` CREATE, UPDATE, DELETE, UNDELETE, or one of these after GAP_.
+    `record_ids` are those of the event, several when equal changes were merged; none where it names none (overflow, a
+    wildcard). `origin` and `user` say how it was saved and by whom ("" where the event does not say), `saved_at` is
+    LastModifiedDate where the body has it. `commit` rises with each transaction, `sequence` counts inside it.
+    `event_ids` are the events of relations, where the body names them; `changed` the names of the changed fields.
+    """
+
+    entity: str
+    record_ids: tuple[str, ...]
+    change_type: str
+    committed_at: datetime
+    origin: str = ""
+    user: str = ""
+    saved_at: datetime | None = None
+    transaction: str = ""
+    sequence: int = 0
+    commit: int = 0
+    event_ids: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    @property
+    def is_gap(self) -> bool:
+        """Whether it only says that something changed: neither how, nor by whom."""
+        return self.change_type.startswith(GAP)
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether the records were deleted."""
+        return self.change_type.removeprefix(GAP) == "DELETE"
+
+    @property
+    def is_overflow(self) -> bool:
+        """Whether more changed than is told: an overflow, or a gap that names no record."""
+        return not self.record_ids
+
+
+@dataclass(frozen=True)
 class Wakeup:
-    """ "Look at this": key is a mailbox id or a Salesforce object name. `reason`: timer, notification, operator."""
+    """"Look at this": key is a mailbox id or a Salesforce object name. `reason`: timer, notification, operator, and for
+    a change stream `events`, `silence` and `lost`.
+
+    `topic`, `notices` and `replay_id` are those of a change stream: what it told, and where to go on behind it.
+    """
 
     key: str
     reason: str
     at: datetime
+    topic: str = ""
+    replay_id: bytes = b""
+    notices: tuple[Notice, ...] = ()
