@@ -82,7 +82,7 @@ class EventSchema:
             return
         parent = self._fields[int(place)]
         kinds = parent["type"] if isinstance(parent["type"], list) else [parent["type"]]
-        inner = next((kind["fields"] for kind in kinds if isinstance(kind, dict)), [])
+        inner: Sequence[Mapping[str, Any]] = next((kind["fields"] for kind in kinds if isinstance(kind, dict)), [])
         yield from (f"{parent['name']}.{name}" for name in _set(inner, digits))
 
 

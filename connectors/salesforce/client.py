@@ -23,10 +23,11 @@ from urllib3.exceptions import NewConnectionError
 
 from connectors.exchange import Call, Reply
 from connectors.salesforce import wire
+from connectors.salesforce.marks import CLIENT_NAME
 from schemas.errors import AuthRejected, Unavailable
 
 # Names us in the origin of changes, which is one of the three signs of our own write coming back.
-CLIENT_NAME: Final = "client=concord"
+CALL_OPTIONS: Final = f"client={CLIENT_NAME}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SalesforceClient:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = str(connection.ca_file) if connection.ca_file is not None else True
-        self._session.headers["Sforce-Call-Options"] = CLIENT_NAME
+        self._session.headers["Sforce-Call-Options"] = CALL_OPTIONS
         self._signed_in: Any = None
         self._lock = threading.Lock()
         self.counts: Counter[tuple[str, int]] = Counter()

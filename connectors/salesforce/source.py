@@ -7,17 +7,17 @@ twice. A deletion counts only after a direct read says so.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.exchange import Call, Exchange, Reply
 from connectors.salesforce import wire
 from connectors.salesforce.fields import FieldNames
-from connectors.salesforce.translate import event_fields, moment, native, relation_fields, to_item
+from connectors.salesforce.fresh import Fresh, Rows, Unreadable
+from connectors.salesforce.translate import event_fields, moment, relation_fields, to_item
 from schemas.changes import Change, Item, Side
 from schemas.cursors import SalesforceCursor
 from schemas.errors import Gone
@@ -31,21 +31,11 @@ DELETION_REACH: Final = timedelta(days=14)
 # How much of the log the first poll asks for, only to learn up to when Salesforce has all: our clock may be ahead.
 FIRST_REACH: Final = timedelta(hours=1)
 
+# Before anything was told.
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 # Records remembered so that the overlap is not sent twice. Forgotten ones are sent again, which changes nothing.
 RECENT_MAX: Final = 4000
-
-_DELETED: Final = "deleted"
-
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A record that cannot be translated: its JSON and why, for `sync.quarantine`."""
-
-    id: str
-    native: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -64,27 +54,34 @@ class Page:
     needs_full_read: bool = False
 
 
+Told = Callable[[datetime], datetime | None]
+"""Given up to when a poll sees everything, up to when change events have told all they ever will; None: not known."""
+
+
 def poll_page(
     cursor: SalesforceCursor, names: FieldNames, *, now: datetime, overlap_s: float, wanted: str = "",
-    position: str = "",
+    position: str = "", told: Told | None = None,
 ) -> Exchange[Page]:  # fmt: skip
     """The next page of a poll; begins one when `position` is "". A different `wanted` reads everything again.
 
-    Raises ResyncNeeded when the query's locator died: begin the poll again.
+    With `told`, change events tell how each record was saved: what they may still tell of goes with an origin that is
+    not told yet, and `since` stays behind it, so that a later poll finds out. Raises ResyncNeeded when the query's
+    locator died: begin the poll again.
     """
     if cursor.wanted != wanted:
         cursor = replace(cursor, since=None, recent={}, wanted=wanted, read_at=None)
-    fresh = _Fresh(names, now, dict(cursor.recent))
+    fresh = Fresh(names, now, dict(cursor.recent))
     overlap = timedelta(seconds=overlap_s)
     if not position:
-        return (yield from _first_page(cursor, fresh, overlap))
+        return (yield from _first_page(cursor, fresh, overlap, told))
     place = json.loads(position)
     answer = wire.read((yield wire.next_page(place["next"])))
+    fresh.told_until = moment(place["told"]) if place["told"] else None
     yield from _with_relations(answer["records"], fresh)
     return _page(answer, cursor, moment(place["sure"]), fresh, overlap)
 
 
-def _first_page(cursor: SalesforceCursor, fresh: _Fresh, overlap: timedelta) -> Exchange[Page]:
+def _first_page(cursor: SalesforceCursor, fresh: Fresh, overlap: timedelta, told: Told | None) -> Exchange[Page]:
     """Deletions, the first rows, and attendees that changed: asked for together, in this order.
 
     What the deletion log covers is the one moment of Salesforce's clock up to which everything is known to be visible
@@ -99,11 +96,14 @@ def _first_page(cursor: SalesforceCursor, fresh: _Fresh, overlap: timedelta) -> 
     replies = yield from wire.together(calls)
     log, answer = (wire.read(reply) for reply in replies[:2])
     covered = moment(log["latestDateCovered"])
+    if told is not None:
+        known_until = [moment for moment in (cursor.since, told(covered)) if moment is not None]
+        fresh.told_until = min(covered, max(known_until, default=NEVER))
     if cursor.deleted_since is not None:
         earliest = log.get("earliestDateAvailable")
         needs_full_read = needs_full_read or (bool(earliest) and moment(earliest) > cursor.deleted_since)
         at = {row["id"]: row["deletedDate"] for row in log["deletedRecords"]}
-        for record_id in (yield from _confirmed([key for key in sorted(at) if not fresh.is_known_deleted(key)])):
+        for record_id in (yield from confirmed([key for key in sorted(at) if not fresh.is_known_deleted(key)])):
             fresh.add_deleted(record_id, at[record_id])
         yield from _with_relations(answer["records"], fresh, replies[2])
     else:
@@ -122,7 +122,7 @@ def _deletions_from(cursor: SalesforceCursor, now: datetime) -> tuple[datetime, 
     return min(start, now - DELETION_OVERLAP), is_lost  # a clock that was put back leaves a window all the same
 
 
-def _page(answer: dict[str, Any], cursor: SalesforceCursor, sure: datetime, fresh: _Fresh, overlap: timedelta) -> Page:
+def _page(answer: dict[str, Any], cursor: SalesforceCursor, sure: datetime, fresh: Fresh, overlap: timedelta) -> Page:
     """The page and the cursor behind it.
 
     Rows come in the order of their stamps when the query ran, but as they are when their page is read: one that
@@ -133,63 +133,17 @@ def _page(answer: dict[str, Any], cursor: SalesforceCursor, sure: datetime, fres
     since = max(
         [*stamps, *([sure] if is_last else []), *([] if cursor.since is None else [cursor.since])], default=None
     )
+    if fresh.told_until is not None and since is not None:
+        since = min(since, fresh.told_until)
     saved = replace(
         cursor, since=since, recent=_pruned(fresh.recent, since, cursor.deleted_since, overlap),
         read_at=fresh.now if is_last else cursor.read_at,
     )  # fmt: skip
-    position = "" if is_last else json.dumps({"next": answer["nextRecordsUrl"], "sure": sure.isoformat()})
+    position = "" if is_last else json.dumps({
+        "next": answer["nextRecordsUrl"], "sure": sure.isoformat(),
+        "told": "" if fresh.told_until is None else fresh.told_until.isoformat(),
+    })  # fmt: skip
     return Page(fresh.changes, fresh.unreadable, saved, position, is_last)
-
-
-class _Fresh:
-    """What a page found that was not sent before."""
-
-    def __init__(self, names: FieldNames, now: datetime, recent: dict[str, str]) -> None:
-        self.names = names
-        self.now = now
-        self.recent = recent
-        self._changes: list[Change] = []
-        self._unreadable: list[Unreadable] = []
-
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        return tuple(self._changes)
-
-    @property
-    def unreadable(self) -> tuple[Unreadable, ...]:
-        return tuple(self._unreadable)
-
-    def add(self, row: dict[str, Any], relations: Rows, cause: str, stamp: str) -> None:
-        """An event as read; `stamp` is when it, or who attends it, last changed."""
-        record_id = row["Id"]
-        if row["IsDeleted"]:
-            self.add_deleted(record_id, stamp)
-            return
-        text = native(row, relations)
-        digest = hashlib.sha256((text or repr((row, relations))).encode(errors="replace")).hexdigest()[:20]
-        held = self.recent.get(record_id, "")
-        self.recent[record_id] = f"{max(stamp, held.partition('|')[0])}|{digest}"
-        if held.partition("|")[2] == digest:
-            return
-        try:
-            item = to_item(row, relations, self.names)
-        except (KeyError, ValueError, TypeError, OverflowError) as error:
-            self._unreadable.append(Unreadable(record_id, text, f"no readable Event: {type(error).__name__}"))
-            return
-        origin = str(row.get(self.names.origin) or "") if self.names.origin else ""
-        self._changes.append(
-            Change(Side.SALESFORCE, record_id, self.now, item, origin=origin, cause=cause, native=text)
-        )
-
-    def is_known_deleted(self, record_id: str) -> bool:
-        """Whether its removal was sent and nothing since."""
-        return self.recent.get(record_id, "").partition("|")[2] == _DELETED
-
-    def add_deleted(self, record_id: str, at: str) -> None:
-        """A record that a direct read said is deleted."""
-        if not self.is_known_deleted(record_id):
-            self.recent[record_id] = f"{at}|{_DELETED}"
-            self._changes.append(Change(Side.SALESFORCE, record_id, self.now, cause="deletion"))
 
 
 def _pruned(
@@ -220,7 +174,7 @@ def _changed_relations(since: datetime) -> Call:
     return wire.soql(query, everything=True)
 
 
-def _with_relations(rows: Rows, fresh: _Fresh, changed: Reply | None = None) -> Exchange[None]:
+def _with_relations(rows: Rows, fresh: Fresh, changed: Reply | None = None) -> Exchange[None]:
     """Add these rows with their attendees, and the events behind `changed` attendees."""
     stamps: dict[str, str] = {}
     if changed is not None:
@@ -292,7 +246,7 @@ def read_items(event_ids: Sequence[str], names: FieldNames) -> Exchange[dict[str
     return {row["Id"]: to_item(row, relations.get(row["Id"], []), names) for row in rows if not row["IsDeleted"]}
 
 
-def _confirmed(record_ids: Sequence[str]) -> Exchange[list[str]]:
+def confirmed(record_ids: Sequence[str]) -> Exchange[list[str]]:
     """Which of these ids a direct read says are deleted: not those restored since, nor invitees' copies."""
     rest: set[str] = set()
     queries = [
@@ -306,7 +260,7 @@ def _confirmed(record_ids: Sequence[str]) -> Exchange[list[str]]:
 
 def missing(record_ids: Sequence[str]) -> Exchange[set[str]]:
     """Those of these ids of which two direct reads, a query and a GET, say that they do not exist."""
-    suspects = yield from _confirmed(record_ids)
+    suspects = yield from confirmed(record_ids)
     gone = set()
     replies = yield from wire.together([wire.get(OBJECT, record_id, ("Id",)) for record_id in suspects])
     for record_id, reply in zip(suspects, replies, strict=True):

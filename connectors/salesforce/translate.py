@@ -62,7 +62,8 @@ ID_LENGTH: Final = 15
 
 STANDARD_FIELDS: Final = (
     "Id", "Subject", "Description", "Location", "StartDateTime", "EndDateTime", "IsAllDayEvent", "IsPrivate", "ShowAs",
-    "OwnerId", "IsReminderSet", "ReminderDateTime", "CreatedDate", "SystemModstamp", "IsDeleted",
+    "OwnerId", "IsReminderSet", "ReminderDateTime", "CreatedDate", "LastModifiedDate",
+    "SystemModstamp", "IsDeleted",
 )  # fmt: skip
 PARENT: Final = "IsParent"  # EventRelation, with Shared Activities: says whom the event is about
 

@@ -14,7 +14,7 @@ from support.salesforce_client import START, SalesforceClient, build_org, later
 from connectors.exchange import Call, Reply, run
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.sink import apply_command
-from connectors.salesforce.source import poll_page, read_items
+from connectors.salesforce.source import Told, poll_page, read_items
 from schemas.calendar import Attendee, CalendarEvent, Response, ShowAs, TimeSpan
 from schemas.changes import Change, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
@@ -236,6 +236,7 @@ class Poller:
     cursor: SalesforceCursor = field(default_factory=lambda: SalesforceCursor("Event"))
     wanted: str = ""
     pages: int = 0
+    told: Told | None = None
 
     def poll(
         self, send: Send | None = None, *, stop_after: int | None = None, now: datetime | None = None
@@ -249,7 +250,7 @@ class Poller:
             page = run(
                 poll_page(
                     self.cursor, self.names, now=now or self.client.clock.now(), overlap_s=self.overlap_s,
-                    wanted=self.wanted, position=position,
+                    wanted=self.wanted, position=position, told=self.told,
                 ),
                 send,
             )  # fmt: skip
