@@ -18,6 +18,9 @@ from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS
 
 PREFIX: Final = "CONCORD_"
+# Seconds between two polls of Salesforce: as the net below change events, and without them.
+POLL_BELOW_CDC_S: Final = 300.0
+POLL_ALONE_S: Final = 15.0
 
 
 def _base_url(text: str) -> str:
@@ -50,11 +53,29 @@ class Config(BaseSettings):
     salesforce_client_secret: SecretStr = Field(SecretStr(""), description="consumer secret")
     salesforce_version: str = Field("66.0", pattern=r"^\d\d\.0$", description="REST API version")
     salesforce_fields: Path | None = Field(None, description="JSON file with the org's field API names")
+    pubsub_addr: str = Field(
+        "api.pubsub.salesforce.com:7443", pattern=r"^[^:/]+:\d+$|^\[[^\]/]+\]:\d+$",
+        description="address of Salesforce's Pub/Sub API, host:port"
+    )  # fmt: skip
+    pubsub_plain: bool = Field(
+        False, description="reach it without TLS: for a test service, the token goes in the clear"
+    )
     ca_file: Path | None = Field(None, description="CA bundle for both services (PEM)")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     graph_timer_s: float = Field(300.0, gt=0, description="each mailbox is looked at at least this often")
-    salesforce_poll_s: float = Field(15.0, gt=0, description="time between two polls of Salesforce")
+    salesforce_changes: Literal["cdc", "polling"] = Field(
+        "cdc",
+        description="how changes in Salesforce are noticed: change data capture with polls below it, or polls alone",
+    )
+    salesforce_poll_s: float | None = Field(
+        None, gt=0, description="time between two polls of Salesforce; 300 below change data capture, 15 alone"
+    )
+    salesforce_late_s: float = Field(
+        180.0,
+        ge=0,
+        description="how late a change event may come; until then a save that a poll saw waits for its origin",
+    )
     salesforce_overlap_s: float = Field(120.0, ge=0, description="how far each poll looks back for late commits")
     salesforce_reserve_percent: float = Field(
         5.0, ge=0, le=100,
@@ -73,6 +94,13 @@ class Config(BaseSettings):
     webhook_url: Url = Field("", description="public https URL of this worker's webhook; empty: timer only")
     webhook_listen: str = Field("127.0.0.1:8920", pattern=r"^[^:]+:\d+$", description="address the webhook listens on")
     webhook_secret: SecretStr = Field(SecretStr(""), description="clientState of change notifications")
+
+    @property
+    def poll_s(self) -> float:
+        """Seconds between two polls of Salesforce."""
+        if self.salesforce_poll_s is not None:
+            return self.salesforce_poll_s
+        return POLL_BELOW_CDC_S if self.salesforce_changes == "cdc" else POLL_ALONE_S
 
 
 # Which variables a role cannot do without.

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from concord.broker import DevelopmentBroker, start_broker
@@ -41,10 +41,11 @@ PEOPLE_S: Final = 60.0
 # Longest wait for an earlier `concord dev` to end, in seconds: roles, simulators and broker together.
 STOP_S: Final = 40.0
 
+# Seconds between two polls of Salesforce.
+POLL_S: Final = {"cdc": "5", "polling": "0.5"}
 # Fast enough to watch; production's own figures are the defaults of `concord.config`.
 FAST: Final = {
     "CONCORD_GRAPH_TIMER_S": "5",
-    "CONCORD_SALESFORCE_POLL_S": "0.5",
     "CONCORD_SALESFORCE_OVERLAP_S": "5",
     "CONCORD_DIRECTORY_S": "10",
     "CONCORD_SWEEP_S": "20",
@@ -64,6 +65,8 @@ class DevOptions:
     state_dir: Path = STATE_DIR
     needs_empty_broker: bool = False
     """Refuse a broker on which Concord's topics stand already."""
+    changes: Literal["cdc", "polling"] = "cdc"
+    """How changes in Salesforce are noticed."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def role_variables(broker: str, simulators: Simulators, state_dir: Path) -> dict[str, str]:
-    """The configuration that points the roles at this broker and at the simulators over TLS."""
+def role_variables(
+    broker: str, simulators: Simulators, state_dir: Path, changes: Literal["cdc", "polling"] = "cdc"
+) -> dict[str, str]:
+    """The configuration that points the roles at this broker and at the simulators over TLS.
+
+    Change events say how a record was saved; polls alone read it from a field of the org.
+    """
     env = simulators.environment()
     webhook = f"127.0.0.1:{free_port()}"
     fields = state_dir / "fields.json"
-    fields.write_text(json.dumps({"origin": ORIGIN}), encoding="utf-8")
+    fields.write_text(json.dumps({} if changes == "cdc" else {"origin": ORIGIN}), encoding="utf-8")
     authority = urlsplit(env["GRAPH_AUTHORITY"])
     return {
         "CONCORD_BROKER": broker,
@@ -103,6 +111,9 @@ def role_variables(broker: str, simulators: Simulators, state_dir: Path) -> dict
         "CONCORD_SALESFORCE_CLIENT_ID": env["SF_CLIENT_ID"],
         "CONCORD_SALESFORCE_CLIENT_SECRET": env["SF_CLIENT_SECRET"],
         "CONCORD_SALESFORCE_FIELDS": str(fields),
+        "CONCORD_SALESFORCE_CHANGES": changes,
+        "CONCORD_SALESFORCE_POLL_S": POLL_S[changes],
+        "CONCORD_PUBSUB_ADDR": env["PUBSUB_TLS_ADDR"],
         "CONCORD_CA_FILE": env["CONCORD_CA_FILE"],
         "CONCORD_WEBHOOK_URL": f"http://{webhook}",
         "CONCORD_WEBHOOK_LISTEN": webhook,
@@ -144,7 +155,7 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
                 "Unset CONCORD_BROKER to let one be started.",
             )
         on_ready("topics")
-        variables = role_variables(broker.address, simulators, state_dir)
+        variables = role_variables(broker.address, simulators, state_dir, options.changes)
         end_leftovers(state_dir / ROLES_FILE)
         roles = RoleProcesses(variables, state_dir / "logs", pids=state_dir / ROLES_FILE)
         stack.callback(roles.stop)

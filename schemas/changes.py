@@ -124,12 +124,13 @@ class Wakeup:
     """"Look at this": key is a mailbox id or a Salesforce object name. `reason`: timer, notification, operator, and for
     a change stream `events`, `silence` and `lost`.
 
-    `topic`, `notices` and `replay_id` are those of a change stream: what it told, and where to go on behind it.
+    `topic`, `notices` and `replay_id` are those of a change stream: what it told, and the place behind it in
+    hexadecimal.
     """
 
     key: str
     reason: str
     at: datetime
     topic: str = ""
-    replay_id: bytes = b""
+    replay_id: str = ""
     notices: tuple[Notice, ...] = ()

@@ -9,6 +9,7 @@ from connectors.graph.tokens import GraphConnection
 from connectors.salesforce.client import SalesforceClient, SalesforceConnection
 from connectors.salesforce.fields import FieldNames, read_field_names
 from connectors.salesforce.org import adapted
+from connectors.salesforce.pubsub import PubSubClient, PubSubConnection
 
 
 class Graph:
@@ -44,6 +45,10 @@ class Salesforce:
             client_secret=config.salesforce_client_secret, version=config.salesforce_version, ca_file=config.ca_file,
             timeout_s=config.http_timeout_s,
         )  # fmt: skip
+        self._streaming = PubSubConnection(
+            address=config.pubsub_addr, ca_file=config.ca_file, is_plain=config.pubsub_plain,
+            timeout_s=config.http_timeout_s,
+        )  # fmt: skip
         self._given = read_field_names(config.salesforce_fields)
         self._learned: FieldNames | None = None
 
@@ -52,6 +57,14 @@ class Salesforce:
         if self._learned is None:
             self._learned = await run_async(adapted(self._given), self.client.send_async)
         return self._learned
+
+    def change_events(self) -> PubSubClient:
+        """A client of the Pub/Sub API that signs in with this one."""
+        return PubSubClient(self._streaming, lambda rejected: self.client.session_async(rejected))
+
+    async def user_id(self) -> str:
+        """The id of the user we are in Salesforce, "" when it does not say. Raises ServiceError."""
+        return (await self.client.session_async()).user_id
 
     async def start(self) -> None:
         """Open."""

@@ -10,7 +10,8 @@ from typing import Any, Final
 from concord.roles.removals import Known, Rows, Run, Tell
 from connectors.exchange import Exchange
 from connectors.salesforce.fields import FieldNames
-from connectors.salesforce.source import Page, Unreadable, poll_page, verify_missing
+from connectors.salesforce.fresh import Unreadable
+from connectors.salesforce.source import Page, Told, poll_page, verify_missing
 from schemas.changes import Change
 from schemas.codec import encode
 from schemas.cursors import SalesforceCursor
@@ -30,7 +31,7 @@ def wanted_of(settings: Settings) -> str:
 class PollMeans:
     """What a poll needs of its role. `ask` drives an exchange with Salesforce, `tell` sends changes, `put_aside` sends
     what cannot be read to quarantine, `known` says what the log holds alive, `settings` are those in force, `now` is
-    the clock."""
+    the clock, `told` says up to when change events told everything, where there are any."""
 
     ask: Callable[[Exchange[Any]], Awaitable[Any]]
     tell: Tell
@@ -38,6 +39,7 @@ class PollMeans:
     known: Known
     settings: Callable[[], Awaitable[Settings]]
     now: Callable[[], datetime]
+    told: Told | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class EventPoll:
         position, is_last, needs_full_read = "", False, False
         while not is_last:
             exchange = poll_page(
-                cursor, self.names, now=self.means.now(), overlap_s=self.overlap_s, wanted=wanted, position=position
+                cursor, self.names, now=self.means.now(), overlap_s=self.overlap_s, wanted=wanted, position=position,
+                told=self.means.told,
             )  # fmt: skip
             try:
                 page: Page = await self.means.ask(exchange)

@@ -1,9 +1,13 @@
-"""`concord source salesforce`: changed events, attendees and deletions onto `salesforce.changes`, by polling."""
+"""`concord source salesforce`: changed events, attendees and deletions onto `salesforce.changes`.
+
+Change events say at once what was saved, and how; polls are the net below. Without them there are only polls.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -12,12 +16,15 @@ from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles import connections
+from concord.roles.capture import Capture, forget, young_marks
+from concord.roles.change_stream import ChangeStream
 from concord.roles.directories import is_salesforces, publish
 from concord.roles.integration_log import IntegrationLog, systems_of
 from concord.roles.known import known_owners
 from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.reading import read_under
 from concord.roles.room_names import tell_of_rooms
+from concord.roles.topic_stream import LOST
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer
 from connectors.exchange import run_async
@@ -26,11 +33,15 @@ from connectors.salesforce.directory import read_people, read_rooms
 from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
 from schemas.cursors import SalesforceCursor
+from schemas.errors import Throttled
 from schemas.topics import SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
 
 APP_NAME: Final = "concord-source-salesforce"
 EVENT_KEY: Final = "Event"
 DIRECTORY_KEY: Final = "!directory"
+
+# How long change events wait before the day's requests are looked at again, in seconds.
+SHORT_WAIT_S: Final = 60.0
 
 log: Final = structlog.get_logger(__name__)
 
@@ -44,15 +55,21 @@ def build(config: Config) -> GuardedApp:
     source = SalesforceSource(app, config)
     for companion in (source.settings, source.directory, source.salesforce):
         app.alongside(companion)
-    guarded_agent(
+    stream = source.stream
+    agent = guarded_agent(
         app, SALESFORCE_WAKEUPS, source.look, table="salesforce-cursors",
-        options=AgentOptions(lanes=2, every_s=TICK_S, on_tick=source.timer),
+        options=AgentOptions(
+            lanes=2, every_s=TICK_S, on_tick=source.timer, on_assigned=stream.begin if stream is not None else None
+        ),
     )  # fmt: skip
+    if stream is not None:
+        stream.agent = agent
+        app.alongside(stream)
     return app
 
 
 class SalesforceSource:
-    """Polls once per wake-up."""
+    """Polls, or works off what change events told, once per wake-up."""
 
     def __init__(self, app: GuardedApp, config: Config) -> None:
         self._app = app
@@ -62,16 +79,22 @@ class SalesforceSource:
         self.salesforce = connections.Salesforce(config)
         self.timer = Timer(app, SALESFORCE_WAKEUPS, self._due)
         self._log = IntegrationLog(self.salesforce, systems_of(config))
+        self.stream: ChangeStream | None = None
+        if config.salesforce_changes == "cdc":
+            self.stream = ChangeStream(app, self.salesforce.change_events(), EVENT_KEY)
 
     def _due(self) -> Iterator[tuple[str, float]]:
         yield DIRECTORY_KEY, self._config.directory_s
-        yield EVENT_KEY, self._config.salesforce_poll_s
+        yield EVENT_KEY, self._config.poll_s
 
     async def look(self, record: Record, lane: Lane) -> None:
         """One wake-up."""
         wakeup = decode(Wakeup, record.value)
         if wakeup.key == DIRECTORY_KEY:
             await self._read_directory(lane)
+        elif wakeup.key == EVENT_KEY and wakeup.topic:
+            await self._capture(wakeup, lane)
+            return
         elif wakeup.key == EVENT_KEY and not self._is_short():
             await self._poll(lane)
         self.timer.looked(wakeup.key)
@@ -94,20 +117,42 @@ class SalesforceSource:
             publish(lane, people, self.directory.directory, is_salesforces)
         await tell_of_rooms(self.directory.directory, lane, self._log)
 
+    async def _capture(self, wakeup: Wakeup, lane: Lane) -> None:
+        if self._is_short():
+            raise Throttled("The day's Salesforce requests run short: change events wait.", SHORT_WAIT_S)
+        names, user = await self.salesforce.names(), await self.salesforce.user_id()
+        capture = Capture(EVENT_KEY, names, lane, self._means(lane), user)
+        is_incomplete = await capture.work_off(wakeup, _cursor(lane))
+        if self.stream is not None:
+            self.stream.taken(wakeup)
+        if is_incomplete or wakeup.reason == LOST:
+            log.warning("change events do not say all that changed: polling", topic=wakeup.topic, reason=wakeup.reason)
+            await self._poll(lane)
+            self.timer.looked(EVENT_KEY)
+
     async def _poll(self, lane: Lane) -> None:
-        row = EVENT_KEY.encode()
-        raw = lane.get(row)
-        cursor = decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(EVENT_KEY)
-        means = PollMeans(
+        young = young_marks(lane)
+        cursor = _cursor(lane)
+        cursor = replace(cursor, recent={**cursor.recent, **young})
+        names = await self.salesforce.names()
+        poll = EventPoll(EVENT_KEY.encode(), names, self._config.salesforce_overlap_s, lane, self._means(lane))
+        await poll.read(cursor)
+        forget(lane, iter(young))
+
+    def _means(self, lane: Lane) -> PollMeans:
+        return PollMeans(
             ask=lambda exchange: run_async(exchange, self.salesforce.client.send_async),
             tell=lambda changes: self._tell(changes, lane),
             put_aside=lambda broken: send_unreadable(lane, APP_NAME, broken.id, broken.native, broken.reason),
             known=self._known,
             settings=self.settings.latest,
             now=lambda: datetime.now(UTC),
+            told=None if self.stream is None else self._told_until,
         )
-        names = await self.salesforce.names()
-        await EventPoll(row, names, self._config.salesforce_overlap_s, lane, means).read(cursor)
+
+    def _told_until(self, sure: datetime) -> datetime | None:
+        until = self.stream.told_until(sure) if self.stream is not None else None
+        return None if until is None else until - timedelta(seconds=self._config.salesforce_late_s)
 
     async def _known(self) -> dict[str, str]:
         log.info("looking up on the log which events are known")
@@ -119,3 +164,9 @@ class SalesforceSource:
         headers = read_under(await self.settings.latest()) if changes else ()
         for change in changes:
             lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change), headers=headers)
+
+
+def _cursor(lane: Lane) -> SalesforceCursor:
+    """Where polling stands."""
+    raw = lane.get(EVENT_KEY.encode())
+    return decode(SalesforceCursor, raw) if raw is not None else SalesforceCursor(EVENT_KEY)

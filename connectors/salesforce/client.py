@@ -42,6 +42,16 @@ class SalesforceConnection:
     timeout_s: float = 30.0
 
 
+@dataclass(frozen=True)
+class Session:
+    """Signed in: what the Pub/Sub API wants to know, and who we are. The ids have 18 characters, "" when not told."""
+
+    token: SecretStr
+    instance_url: str
+    org_id: str
+    user_id: str
+
+
 class SalesforceClient:
     """Sends calls, one after another or from several threads; `counts` says how many of which kind were answered."""
 
@@ -53,6 +63,7 @@ class SalesforceClient:
         self._session.verify = str(connection.ca_file) if connection.ca_file is not None else True
         self._session.headers["Sforce-Call-Options"] = CALL_OPTIONS
         self._signed_in: Any = None
+        self._identity = ("", "")
         self._lock = threading.Lock()
         self.counts: Counter[tuple[str, int]] = Counter()
         self.api_usage = ""
@@ -76,6 +87,20 @@ class SalesforceClient:
             reply = self._exchange(call, self._sign_in(instead_of=session))
         return reply
 
+    async def session_async(self, instead_of: Session | None = None) -> Session:
+        """The session that calls use, signed in to when there is none; a new one `instead_of` a rejected one.
+
+        Raises Unavailable and AuthRejected.
+        """
+        return await asyncio.to_thread(self._session_now, instead_of)
+
+    def _session_now(self, instead_of: Session | None) -> Session:
+        signed_in = self._sign_in()
+        if instead_of is not None and signed_in.session_id == instead_of.token.get_secret_value():
+            signed_in = self._sign_in(instead_of=signed_in)
+        org_id, user_id = self._identity
+        return Session(SecretStr(signed_in.session_id), self._base, org_id, user_id)
+
     def _sign_in(self, instead_of: Any = None) -> Any:
         with self._lock:
             if self._signed_in is None or self._signed_in is instead_of:
@@ -90,13 +115,15 @@ class SalesforceClient:
         through = _Within(login, self._base, self._connection.timeout_s)
         try:
             with login:
-                return Salesforce(
+                signed_in = Salesforce(
                     consumer_key=self._connection.client_id,
                     consumer_secret=self._connection.client_secret.get_secret_value(),
                     domain=urlsplit(self._base).netloc.removesuffix(".salesforce.com"),
                     session=through,
                     version=self._connection.version,
                 )
+                self._identity = through.identity
+                return signed_in
         except SalesforceAuthenticationFailed as failed:
             code = failed.code
         except (requests.RequestException, ValueError, KeyError) as failed:
@@ -161,7 +188,7 @@ def _trouble_of(error: requests.RequestException) -> Unavailable:
 class _Within(requests.Session):  # type: ignore[misc]
     """For signing in: simple-salesforce builds the host from a label and sets no timeout; both are put right.
 
-    `status` is that of the last answer, 0 before.
+    `status` is that of the last answer, 0 before; `identity` are the ids of org and user that it named.
     """
 
     def __init__(self, inner: requests.Session, base: str, timeout_s: float) -> None:
@@ -170,6 +197,7 @@ class _Within(requests.Session):  # type: ignore[misc]
         self._base = urlsplit(base)
         self._timeout_s = timeout_s
         self.status = 0
+        self.identity = ("", "")
 
     def request(self, method: Any, url: Any, **options: Any) -> Any:
         """Send to the host that was configured, within the timeout."""
@@ -177,4 +205,14 @@ class _Within(requests.Session):  # type: ignore[misc]
         options.setdefault("timeout", self._timeout_s)
         answer = self._inner.request(method, address.geturl(), **options)
         self.status = answer.status_code
+        self.identity = _identity_in(answer)
         return answer
+
+
+def _identity_in(answer: requests.Response) -> tuple[str, str]:
+    """Org and user of a token: the last two parts of its identity URL."""
+    try:
+        parts = urlsplit(str(answer.json()["id"])).path.split("/")
+    except (ValueError, KeyError, TypeError):
+        return "", ""
+    return (parts[-2], parts[-1]) if len(parts) > 2 else ("", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -31,7 +32,7 @@ class Fresh:
     `told_until`: up to when change events have told how records were saved; None where there are none to wait for.
     """
 
-    def __init__(self, names: FieldNames, now: datetime, recent: dict[str, str]) -> None:
+    def __init__(self, names: FieldNames, now: datetime, recent: MutableMapping[str, str]) -> None:
         self.names = names
         self.now = now
         self.recent = recent

@@ -45,6 +45,10 @@ class Mark:
         rest = [self.sent, self.heard, self.commit, self.origin, self.is_ours]
         return text if rest == ["", "", 0, "", True] else f"{text}|{json.dumps(rest)}"
 
+    def untold(self) -> Mark:
+        """The mark of a record that is to be told again; how it was saved is still known."""
+        return replace(self, digest="", sent="")
+
     def accounts_for(self, saved: datetime) -> bool:
         """Whether change events told of the save at this LastModifiedDate, or of a later one."""
         return bool(self.heard) and second_of(saved) <= datetime.fromisoformat(self.heard)

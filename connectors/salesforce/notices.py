@@ -6,10 +6,11 @@ cleared values. A deletion counts only after the same direct read that polling a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 from connectors.exchange import Exchange
 from connectors.salesforce import wire
@@ -40,7 +41,8 @@ def hear(
 
     `told_until` is up to when everything was told before; `own_user` is the id of our user, "" when unknown.
     """
-    fresh = Fresh(names, now, dict(marks))
+    changed: dict[str, str] = {}
+    fresh = Fresh(names, now, ChainMap(changed, cast("MutableMapping[str, str]", marks)))
     fresh.told_until = told_until
     saved, deleted = _note(fresh, notices, own_user)
     attended = yield from _events_of([one for one in notices if one.entity == RELATION])
@@ -52,7 +54,6 @@ def hear(
     unread = sorted(deleted.keys() - {row["Id"] for row in rows})
     for record_id in (yield from confirmed([one for one in unread if not fresh.is_known_deleted(one)])):
         fresh.add_deleted(record_id, wire.instant(deleted[record_id]))
-    changed = {key: text for key, text in fresh.recent.items() if marks.get(key) != text}
     return Heard(fresh.changes, fresh.unreadable, changed, any(one.is_overflow for one in notices))
 
 

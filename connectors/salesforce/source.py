@@ -8,7 +8,7 @@ twice. A deletion counts only after a direct read says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,6 +17,7 @@ from connectors.exchange import Call, Exchange, Reply
 from connectors.salesforce import wire
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.fresh import Fresh, Rows, Unreadable
+from connectors.salesforce.marks import mark_from
 from connectors.salesforce.translate import event_fields, moment, relation_fields, to_item
 from schemas.changes import Change, Item, Side
 from schemas.cursors import SalesforceCursor
@@ -69,7 +70,8 @@ def poll_page(
     locator died: begin the poll again.
     """
     if cursor.wanted != wanted:
-        cursor = replace(cursor, since=None, recent={}, wanted=wanted, read_at=None)
+        recent = {record_id: mark_from(text).untold().to_text() for record_id, text in cursor.recent.items()}
+        cursor = replace(cursor, since=None, recent=recent, wanted=wanted, read_at=None)
     fresh = Fresh(names, now, dict(cursor.recent))
     overlap = timedelta(seconds=overlap_s)
     if not position:
@@ -147,17 +149,18 @@ def _page(answer: dict[str, Any], cursor: SalesforceCursor, sure: datetime, fres
 
 
 def _pruned(
-    recent: dict[str, str], since: datetime | None, deleted_since: datetime | None, overlap: timedelta
+    recent: Mapping[str, str], since: datetime | None, deleted_since: datetime | None, overlap: timedelta
 ) -> dict[str, str]:
     """Only what the next poll can meet again, the latest first if it is too much."""
+    kept = dict(recent)
     oldest = min((moment for moment in (since, deleted_since) if moment is not None), default=None)
     if oldest is not None:
         # A minute more: the deletion log drops seconds.
         edge = oldest - max(overlap, DELETION_OVERLAP + timedelta(minutes=1))
-        recent = {key: mark for key, mark in recent.items() if moment(mark.partition("|")[0]) >= edge}
-    if len(recent) <= RECENT_MAX:
-        return recent
-    return dict(sorted(recent.items(), key=lambda pair: pair[1], reverse=True)[:RECENT_MAX])
+        kept = {key: mark for key, mark in recent.items() if moment(mark.partition("|")[0]) >= edge}
+    if len(kept) <= RECENT_MAX:
+        return kept
+    return dict(sorted(kept.items(), key=lambda pair: pair[1], reverse=True)[:RECENT_MAX])
 
 
 def _changed_events(cursor: SalesforceCursor, names: FieldNames, overlap: timedelta) -> Call:
