@@ -51,7 +51,7 @@ WITHOUT: Final[dict[str, str]] = {
     "recurring": "nobody sees in Practifi that an event is part of a series",
     "teams": "nobody can ask for a Teams meeting in Practifi",
     "join_url": "where to join a Teams meeting is not shown",
-    "origin": "how a record came about is not known, so it counts as an import",
+    "origin": "without change data capture nobody knows how a record was saved, so it counts as an import",
 }
 
 

@@ -121,7 +121,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Wakeup:
-    """"Look at this": key is a mailbox id or a Salesforce object name. `reason`: timer, notification, operator, and for
+    """ "Look at this": key is a mailbox id or an object name. `reason`: timer, notification, operator, and for
     a change stream `events`, `silence` and `lost`.
 
     `topic`, `notices` and `replay_id` are those of a change stream: what it told, and the place behind it in
