@@ -77,8 +77,9 @@ def unreleased_deletions(ending: Ending, deletions: list[tuple[str, Command]]) -
 
 
 def _last_removal(ending: Ending, command: Command, decision: Decision) -> Seen | None:
-    """The reading by which the other side's item was found removed."""
-    found = None
+    """The reading by which the other side's item was found removed. Copies in other mailboxes are removed as well, some
+    of them perhaps in a burst: what was removed by itself anywhere needed no release."""
+    found: Seen | None = None
     gone: set[str] = set()
     for record, entry in ending.journal:
         seen = entry.what
@@ -90,7 +91,7 @@ def _last_removal(ending: Ending, command: Command, decision: Decision) -> Seen 
             found = None
             gone.discard(seen.id)
         elif seen.id not in gone:
-            found = seen
+            found = seen if found is None or found.in_burst else found
             gone.add(seen.id)
     return found
 
