@@ -20,7 +20,7 @@ from connectors.graph.compare import holds, is_unchanged
 from connectors.graph.text import html_around, join_block, without_join_block
 from connectors.graph.translate import UnreadableEvent, to_body, to_item
 from schemas.calendar import CalendarEvent
-from schemas.changes import Item, Side
+from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.errors import AuthRejected, Gone, Refused, ServiceError, Stale, Unavailable
 from schemas.groups import BODY, CONTENT, MARKS, TEAMS
@@ -230,9 +230,15 @@ def _judge(command: Command, item: Item | None) -> _Ending | None:
         return _Ending(Result.GONE)
     if holds(item, command.content, command.fields, command.pair_key):
         return _Ending(Result.APPLIED, item)
-    if command.basis is None or not is_unchanged(item, command.basis):
-        return _Ending(Result.STALE, item)
-    return None
+    return None if _is_as_decided(command, item) else _Ending(Result.STALE, item)
+
+
+def _is_as_decided(command: Command, item: Item) -> bool:
+    """Whether the event is still what the decision was about. One that was repeated meanwhile is not, though its
+    content reads the same: a write to it would reach every date of the series."""
+    if item.kind is Kind.SERIES_MASTER:
+        return False
+    return command.basis is not None and is_unchanged(item, command.basis)
 
 
 def _delete(command: Command) -> Exchange[_Ending]:
@@ -246,7 +252,7 @@ def _delete(command: Command) -> Exchange[_Ending]:
         item = yield from _read(command)
         if item is None:
             return _Ending(Result.APPLIED)
-        if command.basis is None or not is_unchanged(item, command.basis):
+        if not _is_as_decided(command, item):
             return _Ending(Result.STALE, item)
         version = item.version
     raise Unavailable("The event keeps changing while we delete it.", was_sent=False)

@@ -19,7 +19,7 @@ from connectors.graph.compare import is_same
 from connectors.graph.sink import apply_command
 from connectors.graph.translate import to_item
 from schemas.calendar import Attendee, AttendeeKind, CalendarEvent, Sensitivity, ShowAs, TimeSpan
-from schemas.changes import Item, Side
+from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.errors import AuthRejected, Throttled, Unavailable
 from schemas.groups import ALL, CONTENT
@@ -274,6 +274,26 @@ def test_an_edit_between_a_lost_request_and_the_look_is_seen(kind: str) -> None:
     outcome = carry_out(command, LossyWire(send(sim), {number: "before"}, between=edit))
     assert outcome.result is Result.STALE
     assert read(sim, command.id).content.subject == "By hand"
+
+
+DAILY = {
+    "pattern": {"type": "daily", "interval": 1},
+    "range": {"type": "numbered", "startDate": f"{START:%F}", "numberOfOccurrences": 5},
+}
+
+
+@pytest.mark.parametrize("kind", ["update", "delete"])
+def test_an_event_repeated_by_a_person_is_not_taken_for_the_single_one(kind: str) -> None:
+    """Its content reads as before, but a write would reach every date of the series: stale, and nothing is mailed."""
+    sim = build_graph()
+    command, _ = command_for(sim, kind)
+    sim.edit_event(TOM.id, command.id, {"recurrence": DAILY})
+    before = mails(sim)
+    outcome = carry_out(command, send(sim))
+    assert outcome.result is Result.STALE
+    assert outcome.item is not None
+    assert outcome.item.kind is Kind.SERIES_MASTER
+    assert mails(sim) == before
 
 
 def test_an_event_deleted_by_a_person_is_gone() -> None:
