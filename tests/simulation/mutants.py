@@ -13,7 +13,7 @@ from connectors.exchange import Call
 from connectors.graph import sink as graph_sink
 from connectors.graph import wire as graph_wire
 from projections import sync_state
-from schemas.journal import JournalEntry, OperatorActed
+from schemas.journal import JournalEntry
 from schemas.state import PairState
 
 
@@ -107,25 +107,6 @@ def _without_bursts() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _with_any_release() -> Iterator[None]:
-    """A release lets go whatever stands there when it arrives."""
-
-    def is_of_hold(state: PairState, acted: Any) -> bool:
-        del acted
-        return state.held is not None
-
-    true = sync_state.evolve
-
-    def evolve(state: PairState, entry: JournalEntry, offset: int) -> Any:
-        if isinstance(entry.what, OperatorActed) and state.held is not None and entry.what.hold:
-            entry = replace(entry, what=replace(entry.what, hold=state.held.digest))
-        return true(state, entry, offset)
-
-    with patch("streams.stage.evolve", evolve), patch("streams.stage.is_of_hold", is_of_hold):
-        yield
-
-
 NONE: Final = Mutant("none")
 MUTANTS: Final = (
     Mutant("no dedupe", planted=_without_lanes, often=("corrected in Practifi",)),
@@ -135,6 +116,5 @@ MUTANTS: Final = (
     Mutant("acknowledge on exception", lambda redo: _AcknowledgeErrors(redo=redo)),
     Mutant("nothing held", planted=_without_holds, often=("cleared in Outlook", "cleared in Practifi")),
     Mutant("bursts not marked", planted=_without_bursts, often=("cleared in Outlook", "cleared in Practifi")),
-    Mutant("any release releases", planted=_with_any_release, often=("operator decides", "edited in Practifi")),
     Mutant("create retried without its key", planted=_without_keys, often=("made in Practifi",)),
 )
