@@ -14,7 +14,7 @@ from projections.sync_state import DROPPED, other, side_of, with_side
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Verdict
-from schemas.groups import ALL, CONTENT, INBOUND, LOCATION, MARKS, PEOPLE, ROOMS, TEAMS, TIME, take
+from schemas.groups import ALL, BODY, CONTENT, INBOUND, LOCATION, MARKS, PEOPLE, ROOMS, TEAMS, TIME, take
 from schemas.settings import Settings
 from schemas.state import PairState, SideState, Status
 from streams.comparing import Difference, agreed_on, compare, not_carried, raw
@@ -179,12 +179,18 @@ def _own_writes_seen(state: PairState, view: CalendarEvent, held: CalendarEvent)
         written = command.target or command.content if command is not None else None
         if command is None or command.source is None or written is None:
             continue
-        groups = tuple(group for group in command.fields if value(shown, group) == value(written, group))
+        groups = tuple(group for group in command.fields if _is_written(shown, written, group))
         here, there = side_of(state, side), side_of(state, other(side))
         if groups and here.base is not None and there.base is not None:
             state = with_side(state, side, replace(here, base=take(here.base, groups, written)))
             state = with_side(state, other(side), replace(there, base=take(there.base, groups, command.source)))
     return state
+
+
+def _is_written(shown: CalendarEvent, written: CalendarEvent, group: str) -> bool:
+    """Whether a side shows what was written; the block that Teams adds to a body does not count."""
+    is_body = group == BODY and bool(shown.join_url)
+    return not is_edited(shown, written, BODY) if is_body else bool(value(shown, group) == value(written, group))
 
 
 def _has_answers(state: PairState, view: CalendarEvent) -> bool:

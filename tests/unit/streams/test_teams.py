@@ -141,3 +141,22 @@ def test_what_nobody_may_edit_in_practifi_is_put_back(member: str, value: str) -
     world.edit(SALESFORCE, salesforce_id, **{member: ""})
     world.settle()
     assert getattr(only(world, SALESFORCE), member) == value
+
+
+def test_our_own_body_read_before_its_outcome_is_no_edit() -> None:
+    """The block stands in it already: it must not overrule what was written in Practifi since."""
+    world = World()
+    both = f"Agenda\n\n{BLOCK}"
+    _, graph_id, salesforce_id = a_pair(world, meeting(body=both, is_teams=True, join_url=URL))
+    world.edit(SALESFORCE, salesforce_id, body="Second", subject="Second")
+    world.read(SALESFORCE)
+    world.journal("salesforce")
+    world.work(GRAPH)  # the outcome is not journaled yet
+    world.edit(GRAPH, graph_id, body=f"Second\n\n{BLOCK}")  # as Exchange keeps it
+    world.edit(SALESFORCE, salesforce_id, body="Third")
+    for side in Side:
+        world.read(side)
+        world.journal(side)
+    world.settle()
+    assert [row for decision in world.decisions for row in decision.lost] == []
+    assert only(world, GRAPH).body.startswith("Third")
