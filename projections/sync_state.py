@@ -14,7 +14,7 @@ from projections.written import noted
 from schemas.calendar import CalendarEvent
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
-from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TIME, take
+from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TEAMS, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKnown, Seen
 from schemas.state import IMPORTED, UNTOLD, PairState, SideState
 from schemas.topics import SYNC_JOURNAL
@@ -394,7 +394,7 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
     if command.source is not None:
         held = replace(
             held,
-            base=take(held.base, command.fields, command.target or _written(command.content, outcome.item.content)),
+            base=take(held.base, command.fields, command.target or _written(command, outcome.item.content)),
             refused="",
             refused_code="",
         )
@@ -404,27 +404,33 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
         is_gone = outcome.item.id in held.gone  # deleted by somebody, and found so before we could say that we made it
         item = None if is_gone else outcome.item
         held = replace(held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None, held_back="")
-        if _was_edited(command.content, outcome.item.content):
+        if _edited(command, command.content, outcome.item.content):
             held = _met(replace(held, origin=UNTOLD), outcome.item)
     else:
         held = _answered(held, outcome.item, command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)
 
 
-def _written(content: CalendarEvent | None, held: CalendarEvent) -> CalendarEvent:
+def _written(command: Command, held: CalendarEvent) -> CalendarEvent:
     """What was agreed on by a write: what it wrote, in the form in which the service holds it.
 
     A text or time that the service holds otherwise was edited between the write and the reading back.
     """
+    content = command.content
+    return held if content is None else take(held, _edited(command, content, held), content)
+
+
+def _edited(command: Command, content: CalendarEvent | None, held: CalendarEvent) -> tuple[str, ...]:
+    """The groups in which somebody saved something else than `content` into an item between our decision and the
+    reading after our write.
+
+    Teams only where the command left it alone: an org without the field and a calendar without Teams ignore a write.
+    """
     if content is None:
-        return held
+        return ()
     edited = tuple(group for group in _PLAIN if _form(content, group) != _form(held, group))
-    return take(held, edited, content)
-
-
-def _was_edited(content: CalendarEvent | None, held: CalendarEvent) -> bool:
-    """Whether somebody saved something else into an item between our decision and the reading after our write."""
-    return content is not None and any(_form(content, group) != _form(held, group) for group in _PLAIN)
+    was_left = command.basis is not None and command.basis.is_teams == content.is_teams
+    return (*edited, TEAMS) if was_left and content.is_teams != held.is_teams else edited
 
 
 def _expected(held: Item, command: Command) -> CalendarEvent | None:
@@ -456,7 +462,8 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
         is_later = held.is_echo or held.item.content in (command.basis, item.content)
     if not is_later:
         return held
-    is_edited = _was_edited(command.content, item.content) and _was_edited(_expected(held.item, command), item.content)
+    expected = _expected(held.item, command)
+    is_edited = bool(_edited(command, command.content, item.content) and _edited(command, expected, item.content))
     if not is_echo or is_edited:
         held = _met(held, item)
     return replace(held, item=item, is_echo=is_echo)

@@ -11,6 +11,7 @@ from projections.directory import Directory
 from schemas.calendar import Attendee, Sensitivity
 from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Action, Result
+from schemas.groups import TEAMS
 from schemas.journal import Position
 from schemas.state import Status
 from streams.intake import REMOVED, entry_of_change, filed_under
@@ -370,3 +371,15 @@ def test_value_that_is_being_overruled_does_not_leave_meanwhile() -> None:
         side.item.content.subject for side in (journal.pair(key).graph, journal.pair(key).salesforce) if side.item
     ]
     assert subjects == ["First", "First"]
+
+
+def test_teams_ticked_while_a_found_pair_is_being_written_goes_out() -> None:
+    """A pair found anew is agreed on by a write of everything; what somebody ticked meanwhile was not in it."""
+    journal = Journal()
+    key = "m:uid-G"
+    journal.salesforce(key, "S", content("Review", external_id="G", sync_status="Synced"), at=1, sync_key=key)
+    step = journal.graph(key, "G", content("Renamed"), at=2)
+    ticked = content("Renamed", external_id="G", sync_status="Synced", is_teams=True)
+    journal.answer(step.commands[0], at=5, held=ticked)
+    done = journal.salesforce(key, "S", ticked, at=5, sync_key=key)
+    assert [(c.side, c.fields) for c in done.commands] == [(Side.GRAPH, (TEAMS,))]
