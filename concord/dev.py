@@ -42,7 +42,7 @@ PEOPLE_S: Final = 60.0
 STOP_S: Final = 40.0
 
 # Seconds between two polls of Salesforce.
-POLL_S: Final = {"cdc": "5", "polling": "0.5"}
+POLL_S: Final = {"cdc": "2", "polling": "0.5"}
 # Fast enough to watch; production's own figures are the defaults of `concord.config`.
 FAST: Final = {
     "CONCORD_GRAPH_TIMER_S": "5",
