@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from schemas.calendar import CalendarEvent, TimeSpan
 from schemas.changes import Item
@@ -94,6 +95,10 @@ def outbound_gate(
     if agreed is None and not settings.sync_internal_events and all(a.is_user for a in item.content.attendees):
         return "internal_off"
     return "not_organizer" if graph is not None and not graph.is_organizer else None
+
+
+# What `_edit_gate` may answer.
+OF_EDITS: Final = frozenset({"owner_changed", "teams_stays", "attendees_only", "no_invitations", "truncated"})
 
 
 def _edit_gate(item: Item, graph: Item | None, agreed: CalendarEvent | None, groups: tuple[str, ...]) -> str | None:

@@ -31,7 +31,7 @@ from streams.mapping import (
 )
 from streams.marks import is_enabled, is_tag_wrong, marks_differ
 from streams.plan import Plan, changed, is_under_way, send, settled
-from streams.policy import deletion_gate, inbound_gate, outbound_gate
+from streams.policy import OF_EDITS, deletion_gate, inbound_gate, outbound_gate
 from streams.undo import UNDONE, undoing
 
 
@@ -159,10 +159,12 @@ def _hold_back(
     state: PairState, groups: tuple[str, ...], settings: Settings, now: datetime
 ) -> tuple[PairState, str | None]:
     """Why these groups may not go out of Practifi, or None. A save that was held back stays so until the next one, even
-    if a setting is loosened meanwhile: only a save sends anything (rule 7.5)."""
+    if a setting is loosened meanwhile: only a save sends anything (rule 7.5). What was said of an edit to an event in
+    Microsoft 365 says nothing once that event is gone."""
     here = state.salesforce
     assert here.item is not None
     is_judged = bool(here.held_back) and (here.edited_at is None or here.edited_at < settings.changed_at)
+    is_judged = is_judged and (state.graph.item is not None or here.held_back not in OF_EDITS)
     is_judged = is_judged or here.held_back == DROPPED
     blocked: str | None = here.held_back
     if not is_judged:

@@ -12,7 +12,7 @@ from schemas.calendar import Attendee, Sensitivity
 from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Action, Result
 from schemas.groups import TEAMS
-from schemas.journal import Position
+from schemas.journal import Position, SettingsChanged
 from schemas.state import Status
 from streams.intake import REMOVED, entry_of_change, filed_under
 
@@ -383,3 +383,19 @@ def test_teams_ticked_while_a_found_pair_is_being_written_goes_out() -> None:
     journal.answer(step.commands[0], at=5, held=ticked)
     done = journal.salesforce(key, "S", ticked, at=5, sync_key=key)
     assert [(c.side, c.fields) for c in done.commands] == [(Side.GRAPH, (TEAMS,))]
+
+
+def test_attendees_changed_while_the_event_is_being_deleted_hold_nothing_back_afterwards() -> None:
+    """A restored record whose event ends all the same goes out anew; an edit of attendees alone, judged before a
+    setting changed, was about the event that is gone."""
+    journal = Journal()
+    key = agreed_pair(journal)
+    deletion = journal.salesforce(key, "S", None, at=10)
+    restored = content("Review", external_id="G", sync_status="Synced")
+    journal.salesforce(key, "S", restored, at=20, sync_key=key)
+    invited = replace(restored, attendees=(Attendee("a@x.example", "Ann", record_id="003A"),))
+    journal.salesforce(key, "S", invited, at=21, sync_key=key)
+    later = replace(TWO_WAY, number=9, changed_at=START + timedelta(seconds=22))
+    journal.enter("!settings", "settings.changes", SettingsChanged(later))
+    done = journal.answer(deletion.commands[0], at=23)
+    assert [(c.side, c.action) for c in done.commands] == [(Side.GRAPH, Action.CREATE)]
