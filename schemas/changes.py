@@ -109,6 +109,11 @@ class Notice:
         return self.change_type.startswith(GAP)
 
     @property
+    def is_new(self) -> bool:
+        """Whether the records were made."""
+        return self.change_type.removeprefix(GAP) == "CREATE"
+
+    @property
     def is_deletion(self) -> bool:
         """Whether the records were deleted."""
         return self.change_type.removeprefix(GAP) == "DELETE"

@@ -1,7 +1,9 @@
-"""What a change stream told and was not handed on yet: everything at once, deletions only together. Pure.
+"""What a change stream told and was not handed on yet: edits at once, new events in a moment, deletions together. Pure.
 
 A burst of deletions comes as many events; only as one handful is its number known (rule 7.20). So deletions wait until
-the stream has brought no more of them for a moment, and the place to go on from stays before the first that waits.
+the stream has brought no more of them for a moment. A new event and its attendees may be saved one after the other, and
+attendees alone send nothing (rule 7.6): a new event waits for them a moment, and so do they for each other. The place
+to go on from stays before the first that waits.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from schemas.changes import Notice
 # How long no further deletion must come before those there are handed on, and the longest wait of the first, in s.
 QUIET_S: Final = 0.5
 LONGEST_S: Final = 10.0
+# How long a new event waits for its attendees, in seconds.
+NEW_S: Final = 0.7
 # Deletions that may wait; with so many they are handed on.
 DELETIONS_MAX: Final = 2000
 
@@ -31,6 +35,8 @@ class _Entry:
     notice: Notice
     replay_id: bytes
     at: float
+    due: float
+    """When it is handed on; of a deletion, when nobody else holds it up."""
     is_taken: bool = False
 
 
@@ -53,7 +59,14 @@ class Handfuls:
 
     def add(self, notice: Notice, replay_id: bytes, now: float) -> None:
         """An event that came."""
-        self._entries.append(_Entry(notice, replay_id, now))
+        self._entries.append(_Entry(notice, replay_id, now, self._due(notice, now)))
+
+    def _due(self, notice: Notice, now: float) -> float:
+        if notice.is_new or notice.entity != "Event":
+            return now + NEW_S
+        about = set(notice.record_ids)
+        waiting = (entry for entry in self._entries if not entry.is_taken and about & set(entry.notice.record_ids))
+        return max((entry.due for entry in waiting if entry.notice.is_new), default=now)
 
     def silence(self, replay_id: bytes) -> bool:
         """Nothing happened up to a place. Whether that is news worth keeping."""
@@ -64,20 +77,21 @@ class Handfuls:
 
     def due_in(self, now: float) -> float | None:
         """Seconds until something can be taken; None while nothing waits."""
-        if not len(self):
-            return None
+        dues = [entry.due for entry in self._entries if not entry.is_taken and not entry.notice.is_deletion]
         deletions = self._deletions()
-        if len(deletions) < len(self) or len(deletions) >= DELETIONS_MAX:
-            return 0.0
-        return max(0.0, min(deletions[-1].at + QUIET_S, deletions[0].at + LONGEST_S) - now)
+        if deletions:
+            dues.append(_due_together(deletions))
+        return max(0.0, min(dues) - now) if dues else None
 
     def take(self, now: float) -> Handful | None:
         """Everything that is due, None when nothing is."""
         deletions = self._deletions()
-        are_due = bool(deletions) and (
-            len(deletions) >= DELETIONS_MAX or now >= min(deletions[-1].at + QUIET_S, deletions[0].at + LONGEST_S)
-        )
-        taken = [entry for entry in self._entries if not entry.is_taken and (are_due or not entry.notice.is_deletion)]
+        are_due = bool(deletions) and now >= _due_together(deletions)
+        taken = [
+            entry
+            for entry in self._entries
+            if not entry.is_taken and (are_due if entry.notice.is_deletion else now >= entry.due)
+        ]
         if not taken:
             return None
         for entry in taken:
@@ -88,3 +102,10 @@ class Handfuls:
 
     def _deletions(self) -> list[_Entry]:
         return [entry for entry in self._entries if not entry.is_taken and entry.notice.is_deletion]
+
+
+def _due_together(deletions: list[_Entry]) -> float:
+    """When deletions are handed on: once no more come for a moment, or they are too many, or wait too long."""
+    if len(deletions) >= DELETIONS_MAX:
+        return deletions[0].at
+    return min(deletions[-1].at + QUIET_S, deletions[0].at + LONGEST_S)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.running import Running
 
+from concord.comparison import INVITES
 from schemas.changes import Change, Wakeup
 from schemas.topics import SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
 
@@ -91,3 +92,14 @@ def test_a_lost_place_loses_and_deletes_nothing(firm: Running) -> None:
     firm.event_of(adviser, kept, subject="Heard again")
     firm.settle()
     firm.assert_no_duplicates()
+
+
+def test_attendees_that_are_saved_one_by_one_behind_a_new_event_go_out_with_it(firm: Running) -> None:
+    """Attendees alone send nothing (rule 7.6), so a new event is not read before they can be there."""
+    adviser, day = firm.users[2], firm.a_free_day()
+    entry = {**firm.entry("One by one", day, adviser), INVITES: True}
+    record_id = firm.practifi.create(entry)
+    firm.practifi.invite(record_id, tuple(person[0] for person in firm.people[:3]))
+    event = firm.event_of(adviser, record_id, subject="One by one")
+    invited = {attendee["emailAddress"]["address"].lower() for attendee in event["attendees"]}
+    assert invited == {person[2].lower() for person in firm.people[:3]}

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.builders import NOW
 
-from concord.roles.handfuls import DELETIONS_MAX, LONGEST_S, QUIET_S, Handfuls
+from concord.roles.handfuls import DELETIONS_MAX, LONGEST_S, NEW_S, QUIET_S, Handfuls
 from schemas.changes import Notice
 
 
@@ -72,14 +72,14 @@ def test_silence_moves_the_place_only_when_nothing_waits() -> None:
     assert handfuls.replay_id == b"1"
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 3), st.booleans())))
-def test_nothing_is_lost_and_the_place_never_runs_ahead(steps: list[tuple[bool, float, bool]]) -> None:
+@given(st.lists(st.tuples(st.sampled_from(("CREATE", "UPDATE", "DELETE")), st.floats(0, 3), st.booleans())))
+def test_nothing_is_lost_and_the_place_never_runs_ahead(steps: list[tuple[str, float, bool]]) -> None:
     """Whatever comes when: everything is taken once, and all behind the place was taken before."""
     handfuls = Handfuls(b"\0\0")
     now, seen = 0.0, []
-    for number, (is_deletion, wait, takes) in enumerate(steps, 1):
+    for number, (kind, wait, takes) in enumerate(steps, 1):
         now += wait
-        handfuls.add(notice(str(number), "DELETE" if is_deletion else "UPDATE"), number.to_bytes(2, "big"), now)
+        handfuls.add(notice(str(number), kind), number.to_bytes(2, "big"), now)
         if takes and (handful := handfuls.take(now)) is not None:
             seen += [int(one.record_ids[0]) for one in handful.notices]
             assert set(range(1, 1 + int.from_bytes(handful.replay_id, "big"))) <= set(seen)
@@ -87,3 +87,22 @@ def test_nothing_is_lost_and_the_place_never_runs_ahead(steps: list[tuple[bool, 
     seen += [int(one.record_ids[0]) for one in handful.notices] if handful else []
     assert sorted(seen) == list(range(1, len(steps) + 1))
     assert handfuls.replay_id == len(steps).to_bytes(2, "big")
+
+
+def test_a_new_event_waits_for_its_attendees_and_its_next_save_with_it() -> None:
+    """What is saved right behind it is read with it; edits of others go ahead."""
+    handfuls = Handfuls(b"0")
+    handfuls.add(notice("a", "CREATE"), b"1", 0)
+    handfuls.add(notice("b"), b"2", 0)
+    handfuls.add(notice("a"), b"3", NEW_S / 2)
+    assert taken(handfuls, NEW_S / 2) == (["b"], b"0")
+    assert handfuls.due_in(NEW_S / 2) == NEW_S / 2
+    assert taken(handfuls, NEW_S) == (["a", "a"], b"3")
+
+
+def test_attendees_wait_for_each_other() -> None:
+    """A relation alone would bring its event too early."""
+    handfuls = Handfuls(b"0")
+    handfuls.add(Notice("EventRelation", ("r",), "CREATE", NOW), b"1", 0)
+    assert handfuls.take(NEW_S / 2) is None
+    assert taken(handfuls, NEW_S) == (["r"], b"1")
