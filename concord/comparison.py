@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -327,9 +327,13 @@ def _check(
         agreement.fates[event["id"]] = refused
         return set()
     problems = [f"{name}: {len(records)} events in Practifi instead of 1"] if len(records) != 1 else []
+    start, end = instant(event["start"]), instant(event["end"])
     for record in records if not problems else ():
         microsoft = of_outlook(event, event["text"], firm.records, firm.owners, firm.owners[address], firm.rooms)
         practifi = of_practifi(record, related.get(record["Id"], []))
+        if microsoft.rooms:
+            taken = _taken(firm, record["Id"], start, end)
+            microsoft = replace(microsoft, rooms=microsoft.rooms - (taken - practifi.rooms))
         more = firm.practifi_has_own_people and not record[INVITES]
         for group in differences(microsoft, practifi, may_have_more_people=more):
             one, other = getattr(microsoft, group), getattr(practifi, group)
@@ -342,6 +346,19 @@ def _check(
     agreement.agreeing += not problems
     agreement.fates[event["id"]] = DIFFERS if problems else EQUAL
     return {record["Id"] for record in records}
+
+
+def _taken(firm: Firm, record_id: str, start: datetime, end: datetime) -> frozenset[str]:
+    """The Resource Calendars that other Practifi events hold at that time: Salesforce lets nobody else book them."""
+    busy = {
+        record["Id"]
+        for record in firm.events
+        if record["Id"] != record_id
+        and datetime.fromisoformat(record["StartDateTime"]) < end
+        and start < datetime.fromisoformat(record["EndDateTime"])
+    }
+    rooms = (one for one in firm.relations if str(one["RelationId"]).startswith(CALENDAR))
+    return frozenset(one["RelationId"] for one in rooms if one["EventId"] in busy)
 
 
 def _check_alone(agreement: Agreement, firm: Firm, record: Mapping[str, Any]) -> None:

@@ -124,6 +124,9 @@ class Practifi:
 
     def create(self, event: Mapping[str, Any], people: tuple[str, ...] = ()) -> str:
         """A new event with these users and contacts invited, saved together as its screen does; returns its id."""
+        if not people:
+            made: str = _ok(self._http.post("/sobjects/Event", json=event))["id"]
+            return made
         together, rest = people[: COMPOSITE_MAX - 1], people[COMPOSITE_MAX - 1 :]
         records = [("Event", dict(event))]
         records += [("EventRelation", {"EventId": "@{r0.id}", "RelationId": one}) for one in together]

@@ -152,6 +152,19 @@ def test_a_room_that_is_not_booked_in_practifi_is_a_problem() -> None:
     assert ": rooms is " in problem
 
 
+def test_a_room_that_another_practifi_event_holds_may_be_missing() -> None:
+    """Salesforce lets nobody book it twice; an hour later it would have been free."""
+    firm = agreeing_firm()
+    rows = [one for one in firm.relations if one["RelationId"] != ROOM_ID]
+    for start, problems in (("02", 0), ("04", 1)):
+        times = {"StartDateTime": f"2026-07-01T{start}:30:00.000+0000", "EndDateTime": "2026-07-01T05:00:00.000+0000"}
+        kept = {EXTERNAL_ID: None, SYNC_STATUS: "Not Synced", "LastModifiedDate": "2026-05-01T00:00:00.000+0000"}
+        other = practifi_record(31, **times, **kept)
+        booked = {"EventId": other["Id"], "RelationId": ROOM_ID, "Status": "New"}
+        tried = replace(firm, events=[*firm.events, other], relations=[*rows, booked])
+        assert len(compare(tried).problems) == problems
+
+
 def test_people_known_to_practifi_alone_are_no_problem_without_invitations() -> None:
     """Rule 7.18: without Send Invitations Microsoft 365 is not told of Practifi's own attendees."""
     firm = agreeing_firm()
