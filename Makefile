@@ -40,7 +40,7 @@ down: ## end what `make up` left running, if anything
 # test that passes only then is a fault to be found, not a test to be trusted.
 test: setup ## run every test that this machine can run
 	$(BIN)/python -m pytest tests -m "not soak" --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
-	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests -m "not soak" --last-failed --last-failed-no-failures none; }
+	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests -m "not soak" --show-capture=no --last-failed --last-failed-no-failures none; }
 
 setup-extras: setup ## install what only some tests need: clients that other people wrote (Python, and Node.js when found)
 	test -x .cache/thirdparty/bin/python || $(PYTHON) -m venv .cache/thirdparty
