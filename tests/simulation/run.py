@@ -25,7 +25,7 @@ from simulation.world import World
 
 ROUNDS_MAX: Final = 60
 """Rounds of reading in which a firm must come to rest once nothing changes any more."""
-EVENTS_MAX: Final = 20_000
+EVENTS_MAX: Final = 60_000
 """What may happen in one such round."""
 
 
