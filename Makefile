@@ -39,8 +39,8 @@ down: ## end what `make up` left running, if anything
 # real processes on a shared machine can fail for the machine's sake. What failed is run once more, alone and visibly: a
 # test that passes only then is a fault to be found, not a test to be trusted.
 test: setup ## run every test that this machine can run
-	$(BIN)/python -m pytest tests -m "not soak" --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
-	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests -m "not soak" --show-capture=no --last-failed --last-failed-no-failures none; }
+	$(BIN)/python -m pytest tests --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
+	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests --show-capture=no --last-failed --last-failed-no-failures none; }
 
 setup-extras: setup ## install what only some tests need: clients that other people wrote (Python, and Node.js when found)
 	test -x .cache/thirdparty/bin/python || $(PYTHON) -m venv .cache/thirdparty

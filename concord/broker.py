@@ -159,7 +159,7 @@ def _given(environ: Mapping[str, str]) -> DevelopmentBroker:
 def _started(kind: BrokerKind, node: _Node) -> DevelopmentBroker:
     try:
         node.start()
-    except BaseException:
+    except BaseException:  # also when interrupted: nothing half started is left behind
         node.stop()
         raise
     return DevelopmentBroker(kind, node.address, node)

@@ -101,7 +101,7 @@ class DockerBroker:
         try:
             _docker(command[1:], timeout_s=RUN_DEADLINE_S)
             self._await_ready()
-        except BaseException:
+        except BaseException:  # also when interrupted: no container is left behind
             self.stop()
             raise
 

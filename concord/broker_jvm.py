@@ -157,7 +157,7 @@ class JvmBroker:
         _write_pid_file(self.data_dir, process.pid, self.address)
         try:
             ready = wait_until_ready(self.port, process.poll)
-        except BaseException:
+        except BaseException:  # also when interrupted: no JVM is left behind
             self._end_process()
             raise
         if not ready:

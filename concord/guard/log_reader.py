@@ -70,7 +70,7 @@ class LogReader:
                 consumer = self._consumer()
                 try:
                     await consumer.start()
-                except BaseException:
+                except BaseException:  # also when cancelled: no connection is left open
                     await consumer.stop()
                     raise
                 self._bounds_consumer = consumer

@@ -91,7 +91,7 @@ class Outbox:
         )
         try:
             await self._producer.start()
-        except BaseException:
+        except BaseException:  # also when cancelled: no connection is left open
             await self._producer.stop()
             raise
         self._pump = asyncio.create_task(self._run(), name="guard-outbox")

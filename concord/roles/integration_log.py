@@ -93,7 +93,7 @@ class IntegrationLog:
             some, self._waiting = self._waiting[:ROWS_MAX], self._waiting[ROWS_MAX:]
             try:
                 await self._write([row for row, _ in some])
-            except Exception as error:  # noqa: BLE001 - the log is for people; nothing may fail because of it
+            except Exception as error:  # noqa: BLE001  # no sync fails for a log: the decision that it tells of is kept
                 log.warning("integration log not written", count=len(some), error=type(error).__name__)
             finally:
                 for _, done in some:

@@ -91,7 +91,7 @@ class Rounds:
         try:
             exchange = apply_commands(commands, now=datetime.now(UTC), names=await self._salesforce.names())
             results = await run_async(exchange, self._salesforce.client.send_async)
-        except Exception as error:  # noqa: BLE001 - each waiting step gets it: the guard retries or quarantines
+        except Exception as error:  # noqa: BLE001  # each waiting step gets it: the guard retries or quarantines
             if len(round_) > 1 and not isinstance(error, PASSING):
                 # One of them is poison. Each for itself, so that only that one is quarantined; doing one again is safe.
                 for pair in round_:

@@ -137,11 +137,6 @@ class Asked(Wait):
     call: Call
     command_id: str
 
-    def is_ready(self, now: Any) -> bool:
-        """Always: the scheduler picks the moment."""
-        del now
-        return True
-
     def settle(self) -> None:
         """The request reaches the service, or does not."""
         try:

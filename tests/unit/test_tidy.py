@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
+import pwd
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -39,7 +42,22 @@ IMPURE = {
     "threading", "socket", "subprocess", "random", "rocksdict", "os",
 }  # fmt: skip
 PURE_CONNECTOR_MODULES = ("wire.py", "translate.py", "text.py", "compare.py", "source.py", "sink.py", "exchange.py")
-TEXT_SUFFIXES = {".py", ".md", ".toml", ".lock", ".yml", ".yaml", ".json", ".xml", ".html", ".css", ".js", ".txt", ""}
+TEXT_SUFFIXES = {
+    ".py",
+    ".md",
+    ".toml",
+    ".lock",
+    ".yml",
+    ".yaml",
+    ".json",
+    ".xml",
+    ".html",
+    ".css",
+    ".js",
+    ".mjs",
+    ".txt",
+    "",
+}
 
 
 @cache
@@ -243,11 +261,24 @@ def test_pure_modules_know_no_clock_broker_or_network() -> None:
 def test_files_name_no_machine_and_no_package_index() -> None:
     """A path of somebody's machine or an index's address works in one place only."""
     host = r"(?:pypi\.org|pythonhosted\.org|npmjs\.org|/simple/|index-url\s*[=:]|trusted-host\s*[=:])"
-    home = r"(?:/home/|/Users/|/root/|/work/|/tmp/notes)"
+    here = {pwd.getpwuid(os.getuid()).pw_dir, str(Path.home()), str(ROOT), str(ROOT.parent)} - {
+        "/",
+        tempfile.gettempdir(),
+    }
+    home = "|".join(["/home/", "/Users/", *(re.escape(f"{folder}/") for folder in sorted(here))])
     others = [path for path in texts() if path != Path(__file__)]
     assert_none(
         f"{place} names {found!r}: make it relative or configurable"
-        for place, found in lines_with(re.compile(f"{host}|{home}"), others)
+        for place, found in lines_with(re.compile(f"{host}|(?<![.$\\w}}])(?:{home})"), others)
+    )
+
+
+def test_lock_files_carry_no_address() -> None:
+    """Names, versions and hashes say what is meant; where it is fetched from is each machine's own matter."""
+    locks = [path for path in texts() if "lock" in path.name]
+    assert len(locks) >= 3
+    assert_none(
+        f"{place} names {found!r}: leave it out" for place, found in lines_with(re.compile(r"https?://"), locks)
     )
 
 

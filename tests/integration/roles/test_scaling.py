@@ -17,11 +17,7 @@ from support.running import Running
 from concord.processes import ROLES
 from schemas.topics import SYNC_JOURNAL
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.soak,
-    pytest.mark.skipif("CONCORD_SOAK_ROUNDS" not in os.environ, reason="a part of `make soak`"),
-]
+pytestmark = [pytest.mark.broker, pytest.mark.soak]
 
 
 @contextmanager
