@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -29,6 +29,8 @@ FORGOTTEN_S: Final = 60.0
 # A stream that has been open and silent for so long has told all there is, in seconds.
 SETTLED_S: Final = 10.0
 QUIET_S: Final = 5.0
+# How long the service keeps change events: of older saves none will come.
+KEPT: Final = timedelta(hours=72)
 # Waits before a stream is opened again, in seconds: doubling; fixed when a person must act.
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 60.0
@@ -93,13 +95,15 @@ class TopicStream:
         if wakeup.reason == EVENTS and wakeup.replay_id == self._under_way:
             self._was_taken.set()
 
-    def told_until(self, sure: datetime, now: float) -> datetime | None:
-        """Given the present by Salesforce's clock, up to when everything was told; None when more is still to come."""
-        if not self._handfuls.replay_id and not self._handfuls:
-            return sure  # from now on, or not at all: nothing before is ever told
+    def told_until(self, sure: datetime, now: float) -> datetime:
+        """Given the present by Salesforce's clock, up to when everything was told that ever will be."""
         is_settled = self._opened_at is not None and now - self._opened_at >= SETTLED_S
         is_idle = not self._handfuls and self._under_way is None and now - self._heard_at >= QUIET_S
-        return sure if is_settled and is_idle else self._told_at
+        is_refused = self.refusals > 0 and self._opened_at is None and not self._handfuls.replay_id
+        if (is_settled and is_idle) or is_refused:
+            return sure
+        forgotten = sure - KEPT
+        return forgotten if self._told_at is None else max(forgotten, self._told_at)
 
     async def _listen(self) -> None:
         """One stream, until the service ends it. Raises ServiceErrors."""

@@ -96,7 +96,7 @@ class PubSubClient:
             self._channel = None
 
     async def subscribe(self, topic: str, replay_id: bytes) -> Subscription:
-        """A stream behind this place, from now on when it is empty. It sends nothing until it is asked."""
+        """A stream behind this place, of everything kept when it is empty. It sends nothing until it is asked."""
         metadata = await self._metadata()
         call = self._method("stream_stream", "Subscribe", FetchRequest, FetchResponse)(metadata=metadata)
         return Subscription(self, call, topic, replay_id)
@@ -167,14 +167,17 @@ class Subscription:
         self._client = client
         self._call = call
         self._topic = topic
-        self._start = replay_id
+        self._replay_id = replay_id
+        self._has_begun = False
 
     async def ask(self, count: int) -> None:
-        """Ask for so many more events. When the stream is over, `next` says why."""
+        """Ask for so many more events: first for those behind the place, without one for all that are kept, because how
+        a save came about only its event says. When the stream is over, `next` says why."""
         request = FetchRequest(topic_name=self._topic, num_requested=count)
-        if self._start:
-            request.replay_preset = REPLAY_PRESETS["CUSTOM"]
-            request.replay_id, self._start = self._start, b""
+        if not self._has_begun:
+            self._has_begun = True
+            request.replay_preset = REPLAY_PRESETS["CUSTOM" if self._replay_id else "EARLIEST"]
+            request.replay_id = self._replay_id
         with contextlib.suppress(grpc.aio.AioRpcError, *_OVER):
             await self._call.write(request)
 

@@ -82,7 +82,7 @@ class Receiving:
             await asyncio.sleep(0.01)
 
     async def until_open(self, streams: int = 1) -> None:
-        """Wait until the service has the subscription: LATEST begins then."""
+        """Wait until the service has the subscription."""
         await self.until(lambda: status(self.simulators)["streams"].count(self.topic) >= streams, "the stream")
 
     async def create(self, count: int = 1, **fields: Any) -> list[str]:

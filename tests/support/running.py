@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -344,17 +344,10 @@ def holding(found: dict[str, Any] | None, wanted: dict[str, Any]) -> dict[str, A
 
 
 @contextmanager
-def running(
-    state_dir: Path, *, users: int = 3, contacts: int = 12, events: int = 18,
-    changes: Literal["cdc", "polling"] = "polling",
-) -> Iterator[Running]:  # fmt: skip
-    """A small firm with Concord running beside it, nobody enabled yet.
-
-    Polling is what the tests of kills and storms run on: change events say nothing of saves made while their place was
-    lost, and such saves wait for the next save by hand (ADR 11).
-    """
+def running(state_dir: Path, *, users: int = 3, contacts: int = 12, events: int = 18) -> Iterator[Running]:
+    """A small firm with Concord running beside it, nobody enabled yet."""
     seed = build_firm(datetime.now(UTC), users=users, contacts=contacts, events=events)
-    with environment(DevOptions(port_base=0, seed=seed, state_dir=state_dir, changes=changes)) as env:
+    with environment(DevOptions(port_base=0, seed=seed, state_dir=state_dir)) as env:
         variables = env.simulators.environment()
         outlook = Outlook(env.simulators.graph_url, variables["GRAPH_TOKEN"])
         practifi = Practifi(env.simulators.salesforce_url, variables["SF_TOKEN"], variables["SF_VERSION"])

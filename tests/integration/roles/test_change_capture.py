@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,16 +16,6 @@ from schemas.topics import SALESFORCE_CHANGES, SALESFORCE_WAKEUPS
 pytestmark = pytest.mark.broker
 
 SOURCE = "source-salesforce"
-
-
-@pytest.fixture(scope="module")
-def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A firm whose Practifi is heard by change events."""
-    from support.running import enable, running
-
-    with running(tmp_path_factory.mktemp("capture"), changes="cdc") as started:
-        enable(started)
-        yield started
 
 
 def told_of(firm: Running, record_id: str) -> list[Change]:

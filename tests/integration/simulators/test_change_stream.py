@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from support.pubsub_wire_client import control, status
 from support.receiving import Receiving, receive
 
 from concord.roles import topic_stream
-from concord.roles.topic_stream import LOST, SILENCE
+from concord.roles.topic_stream import KEPT, LOST, SILENCE
 from connectors.salesforce.pubsub import OUTSTANDING_MAX, trouble_of
 from schemas.errors import AuthRejected, Refused, ResyncNeeded, Throttled, Unavailable
 from simulators.launch import SimulatorOptions, Simulators, running_simulators
@@ -67,6 +68,26 @@ def test_events_come_as_notices_and_the_next_stream_goes_on_behind_them(simulato
     assert after.record_ids == [made[0], *made[3:]]
 
 
+def test_without_a_place_everything_that_is_kept_is_told(simulators: Simulators) -> None:
+    """A source that was killed before it had a place: how those saves came about would else never be known."""
+
+    async def never_worked_off(here: Receiving) -> None:
+        await here.until_open()
+        here.goes_on.clear()
+        made.extend(await here.create(2))
+
+    async def again(here: Receiving) -> None:
+        now = datetime.now(UTC)
+        assert here.stream.told_until(now, 0.0) == now - KEPT
+        made.extend(await here.create())
+        await here.until(lambda: here.record_ids == made, "all of them")
+
+    made: list[str] = []
+    receive(Receiving(simulators), never_worked_off)
+    made += asyncio.run(Receiving(simulators).create())
+    receive(Receiving(simulators), again)
+
+
 def test_attendees_have_a_stream_of_their_own(simulators: Simulators) -> None:
     """A new relation names its event, an answer does not."""
 
@@ -89,9 +110,6 @@ def test_a_cut_stream_goes_on_where_it_was(simulators: Simulators, code: str) ->
 
     async def acts(here: Receiving) -> None:
         await here.until_open()
-        # Without a place nothing can be gone on from.
-        made.extend(await here.create(1))
-        await here.until(lambda: here.record_ids == made, "the first notice")
         for _ in range(3):
             made.extend(await here.create(4))
             await here.control("expire-tokens")
