@@ -291,9 +291,11 @@ def _met(held: SideState, item: Item) -> SideState:
 
 def _told(held: SideState, item: Item) -> SideState:
     """A source says how a save came about that was known before: met by a sink, read before its change event came, or
-    the first of two within Salesforce's second. Knowing nothing, it takes back nothing."""
+    the first of two within Salesforce's second. Knowing nothing, it takes back nothing. Our own write on top of a save
+    gives the record a later time, not another origin: it still answers what nobody has told yet."""
     is_news = item.origin not in ("", UNTOLD) or (item.origin == "" and held.origin == UNTOLD)
-    if not is_news or held.edited_at != item.modified_at:
+    is_same_save = held.edited_at == item.modified_at or held.origin == UNTOLD
+    if not is_news or not is_same_save:
         return held
     return replace(held, origin=item.origin, held_back="" if held.held_back == IMPORTED else held.held_back)
 

@@ -14,6 +14,7 @@ from support.pair_world import World, a_pair
 from projections.sync_state import with_side
 from schemas.changes import Side
 from schemas.commands import Action, Result
+from schemas.groups import MARKS
 from schemas.journal import JournalEntry
 from schemas.settings import Settings, change_settings
 from schemas.state import UNTOLD, Status
@@ -127,6 +128,20 @@ def test_save_that_a_sink_meets_first_goes_out_once_its_origin_is_told() -> None
     assert state.salesforce.origin == UNTOLD
     state = with_side(state, Side.SALESFORCE, replace(state.salesforce, held_back="imported"))
     state, _ = folded(state, in_salesforce(meeting("Theirs"), modified_at=later, sync_key=KEY))
+    assert (state.salesforce.origin, state.salesforce.held_back, state.salesforce.edited_at) == ("ui", "", later)
+
+
+def test_our_own_write_on_top_of_a_save_does_not_leave_its_origin_untold() -> None:
+    """The source reads the record only after our marks gave it a later time: how it was saved is told all the same."""
+    later, still_later = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    theirs = in_salesforce(meeting("Theirs"), modified_at=later, sync_key=KEY).what.item  # type: ignore[union-attr]
+    state = agreed()
+    held = replace(state.salesforce, item=theirs, origin=UNTOLD, edited_at=later, held_back="imported")
+    marks = command(Side.SALESFORCE, Action.UPDATE, id="S", basis=meeting("Theirs"), content=meeting("Theirs"))
+    state = with_side(state, Side.SALESFORCE, replace(held, pending=replace(marks, fields=(MARKS,))))
+    state, _ = folded(state, answered(marks, Result.APPLIED, replace(theirs, modified_at=still_later), at=still_later))
+    assert (state.salesforce.origin, state.salesforce.edited_at) == (UNTOLD, later)
+    state, _ = folded(state, in_salesforce(meeting("Theirs"), modified_at=still_later, sync_key=KEY))
     assert (state.salesforce.origin, state.salesforce.held_back, state.salesforce.edited_at) == ("ui", "", later)
 
 
