@@ -29,6 +29,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
 # A stopped role has this long before it is killed, in seconds. Ctrl-C ends everything within 10, and a role comes back
 # from being killed; in a deployment its own limit, 9.5, holds.
 STOP_S: Final = 8.0
+# A role that is halted alone may use its own limit to the full, in seconds.
+HALT_S: Final = 12.0
 # Wait before a restart, in seconds: doubles from the first to the last while a role keeps ending at once.
 RESTART_S: Final = (0.2, 10.0)
 # A role that ran this long, in seconds, starts again without a wait grown before.
@@ -134,7 +136,7 @@ class RoleProcesses:
             process = self._running[role].process
         process.terminate()
         try:
-            return process.wait(timeout=STOP_S)
+            return process.wait(timeout=HALT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             return process.wait()

@@ -470,8 +470,8 @@ def clash(outlook: Outlook, practifi: Practifi, rng: random.Random) -> str:
     ours, theirs = outlook.edited(group, event), practifi.edited(other, record)
     if not outlook.patch(person, event, ours, group):
         return ""
-    practifi.patch(record["Id"], theirs, other)
-    if other == group:
+    is_saved = practifi.patch(record["Id"], theirs, other)
+    if other == group and is_saved:
         outlook.diary.conflicts.append(
             Conflict(outlook.diary.number, group, person.mailbox, event["id"], record["Id"], ours, theirs)
         )

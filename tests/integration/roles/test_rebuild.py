@@ -32,16 +32,20 @@ def test_a_deleted_folder_comes_back_as_a_fold_of_the_journal(firm: Running) -> 
     folder = Path(firm.env.variables["CONCORD_DATA_DIR"]) / "reconcile-0"
     made = firm.outlook.create(user.address, firm.meeting("Before the loss", day, 2))
     firm.record_of(made["id"], Subject="Before the loss")
-    assert roles.halt("reconcile") == 0
-    shutil.rmtree(folder)
-    firm.outlook.edit(user.address, made["id"], {"subject": "During the loss"})
-    record_id = firm.practifi.create(firm.entry("Made during the loss", day + timedelta(hours=2), user))
-    roles.resume("reconcile")
+    code = roles.halt("reconcile")
+    try:
+        assert code == 0
+        shutil.rmtree(folder)
+        firm.outlook.edit(user.address, made["id"], {"subject": "During the loss"})
+        record_id = firm.practifi.create(firm.entry("Made during the loss", day + timedelta(hours=2), user))
+    finally:
+        roles.resume("reconcile")
     firm.record_of(made["id"], Subject="During the loss")
     firm.event_of(user, record_id, subject="Made during the loss")
     firm.settle()
-    assert roles.halt("reconcile") == 0
+    code = roles.halt("reconcile")
     try:
+        assert code == 0
         expected = fold_of_the_journal(firm.broker)
         assert {number for number, _ in expected} == set(range(DEFAULT_PARTITIONS))
         assert differing(databases(folder), expected) == []
