@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from schemas.changes import Side
 from schemas.commands import Action, Decision, MailKind, Outcome, PredictedMail, Result
+from schemas.values import replace
 
 
 @dataclass

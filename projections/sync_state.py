@@ -6,7 +6,7 @@ Pure: no clock, no settings, no I/O. What to do about a state is decided in `str
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKn
 from schemas.state import IMPORTED, UNTOLD, PairState, SideState
 from schemas.topics import SYNC_JOURNAL
 from schemas.undo import Undo
+from schemas.values import replace
 
 # Refused writes remembered per side: a content write and its marks, each in a few variants.
 REFUSALS_MAX: Final = 8

@@ -6,7 +6,7 @@ A join of the journal (in its own order) with the decisions and commands that na
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from schemas.commands import Command, Decision, FieldChange, Outcome, Result
 from schemas.groups import ALL, MEMBERS
 from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
 from schemas.undo import Undo
+from schemas.values import replace
 
 # An entry with where it stands: (partition, offset, entry).
 Placed = tuple[int, int, JournalEntry]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -11,6 +10,7 @@ from schemas.changes import Side
 from schemas.commands import Action, Command
 from schemas.groups import MARKS, MEMBERS
 from schemas.state import PairState
+from schemas.values import replace
 
 # How long a write is remembered.
 KEPT: Final = timedelta(hours=1)

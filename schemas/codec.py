@@ -6,25 +6,22 @@ schema stay readable; an unknown fingerprint is an error, never a guess. `Framin
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
-import typing
-from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Protocol, TypeVar
 
-import cattrs
 import fastavro
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
 from schemas.changes import Change, Wakeup
 from schemas.commands import Command, Decision, Outcome
+from schemas.converting import NAMESPACE, Convert, record_reader, record_writer
 from schemas.cursors import GraphCursor, SalesforceCursor, SeriesInstances
 from schemas.directory import DirectoryEntry
 from schemas.errors import UnreadableRecord
-from schemas.journal import JournalEntry, OperatorActed, OperatorAction, OutcomeKnown, Seen, SettingsChanged
+from schemas.journal import JournalEntry, OperatorAction
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
 
@@ -34,10 +31,7 @@ RECORDS: Final[tuple[type, ...]] = (
     Change, Wakeup, Command, Outcome, Decision, DirectoryEntry, GraphCursor, JournalEntry, OperatorAction, PairState,
     SalesforceCursor, SeriesInstances, Settings, Tally,
 )  # fmt: skip
-NAMESPACE: Final = "concord"
 MARKER: Final = b"\xc3\x01"
-_UNION: Final = Seen | OutcomeKnown | SettingsChanged | OperatorActed
-_MEMBERS: Final[dict[str, type]] = {kind.__name__: kind for kind in typing.get_args(_UNION)}
 
 
 class Framing(Protocol):
@@ -48,38 +42,6 @@ class Framing(Protocol):
 
     def unframe(self, raw: bytes) -> tuple[Any, bytes]:
         """Writer schema (parsed) and body. Raises UnreadableRecord."""
-
-
-def _converter() -> cattrs.Converter:
-    """Dataclasses to the dicts that fastavro reads and writes; times and dates pass through as they are."""
-    converter = cattrs.Converter(prefer_attrib_converters=False)
-    for passed in (datetime, date):
-        converter.register_unstructure_hook(passed, lambda value: value)
-        converter.register_structure_hook(passed, lambda value, _: value)
-    converter.register_unstructure_hook_func(
-        lambda kind: kind == _UNION, lambda value: (f"{NAMESPACE}.{type(value).__name__}", converter.unstructure(value))
-    )
-    # Named, a record in a union is written as it is; unnamed, fastavro checks the whole of it against each branch.
-    converter.register_unstructure_hook_factory(
-        _is_optional_record,
-        lambda _: (
-            lambda value: (
-                None if value is None else (f"{NAMESPACE}.{type(value).__name__}", converter.unstructure(value))
-            )
-        ),
-    )
-    converter.register_structure_hook_func(
-        lambda kind: kind == _UNION, lambda value, _: converter.structure(value[1], _MEMBERS[value[0].split(".")[-1]])
-    )
-    return converter
-
-
-def _is_optional_record(kind: Any) -> bool:
-    members = typing.get_args(kind)
-    return len(members) == 2 and type(None) in members and any(dataclasses.is_dataclass(one) for one in members)
-
-
-_CONVERTER: Final = _converter()
 
 
 @cache
@@ -110,6 +72,12 @@ def _writers() -> dict[bytes, Any]:
     return known
 
 
+@cache
+def _converters() -> dict[type, tuple[Convert, Convert]]:
+    """How each kind of record is read and written."""
+    return {kind: (record_reader(kind), record_writer(kind)) for kind in RECORDS}
+
+
 class SingleObject:
     """Avro single-object encoding: the writer's fingerprint in each record, schemas from the package."""
 
@@ -137,7 +105,7 @@ def encode(value: Any) -> bytes:
     """A record as bytes. `value` is one of RECORDS. Raises AssertionError when it does not fit its schema."""
     kind = type(value)
     out = io.BytesIO()
-    fastavro.schemaless_writer(out, _current(kind.__name__)[0], _CONVERTER.unstructure(value))
+    fastavro.schemaless_writer(out, _current(kind.__name__)[0], _converters()[kind][1](value))
     return _FRAMING.frame(kind, out.getvalue())
 
 
@@ -145,18 +113,17 @@ def decode(kind: type[T], raw: bytes | None) -> T:
     """Bytes as a record of this kind. Raises UnreadableRecord for anything that is not one."""
     if not raw:
         raise UnreadableRecord("The record is empty.")
-    writer, body = _FRAMING.unframe(raw)
-    reader = _current(kind.__name__)[0]
-    if writer["name"].split(".")[-1] != kind.__name__:
-        raise UnreadableRecord(f"A {writer['name']} stands where a {kind.__name__} belongs.")
+    written, body = _FRAMING.unframe(raw)
+    if written["name"] != f"{NAMESPACE}.{kind.__name__}":
+        raise UnreadableRecord(f"A {written['name']} stands where a {kind.__name__} belongs.")
     buffer = io.BytesIO(body)
     try:
         data = fastavro.schemaless_reader(
-            buffer, writer, reader, return_record_name=True, return_record_name_override=True
+            buffer, written, _current(kind.__name__)[0], return_record_name=True, return_record_name_override=True
         )
-        value = _CONVERTER.structure(data, kind)
+        value: T = _converters()[kind][0](data)
     except (EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, StopIteration,
-            cattrs.BaseValidationError, fastavro.schema.SchemaParseException, UnicodeDecodeError) as error:  # fmt: skip
+            fastavro.schema.SchemaParseException, UnicodeDecodeError) as error:  # fmt: skip
         raise UnreadableRecord(f"The body is not a {kind.__name__}: {type(error).__name__}.") from error
     if buffer.read(1):
         raise UnreadableRecord(f"Bytes are left over after the {kind.__name__}.")

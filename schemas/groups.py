@@ -5,10 +5,10 @@ Two sides that edited different groups both keep their edit; two that edited the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from schemas.calendar import CalendarEvent
+from schemas.values import replace
 
 TIME: Final = "time"
 SUBJECT: Final = "subject"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from schemas.calendar import CalendarEvent
@@ -11,6 +11,7 @@ from schemas.groups import BODY, INBOUND, OWNER, PEOPLE, READ_ONLY, REMINDER, RO
 from schemas.join_block import own_text
 from schemas.settings import ConflictScope, Settings
 from schemas.state import PairState
+from schemas.values import replace
 from streams.mapping import (
     carries_people,
     edited_value,
@@ -49,13 +50,16 @@ def compare(
             # Nothing is known of what was agreed (state lost, marks found): Microsoft 365 is right, nothing goes out.
             (agreed if value(view, group) == value(held, group) else inbound).append(group)
             continue
-        ms_changed = value(view, group) != value(ms_base, group)
+        shown, kept, base = value(view, group), value(held, group), value(sf_base, group)
+        ms_changed = shown != value(ms_base, group)
+        if not ms_changed and shown == kept == base and group != PEOPLE:
+            continue  # as agreed: nearly every group of nearly every reading
         sf_changed = edited_value(held, group) != edited_value(sf_base, group)
         if group == REMINDER and sf_changed:
             sf_changed = not _has_reminder_fired(sf_base, held, now)
         # Salesforce resets the answers when an event is moved; they are Microsoft's to say, as is what nobody may edit.
-        is_reset = group in (PEOPLE, *READ_ONLY) and value(held, group) != value(sf_base, group)
-        if value(view, group) == value(held, group):
+        is_reset = group in (PEOPLE, *READ_ONLY) and kept != base
+        if shown == kept:
             agreed += [group] * (ms_changed or sf_changed or is_reset)
         elif sf_changed and group == TEAMS and view.is_teams and settings.direction.is_inbound:
             inbound.append(group)  # it cannot be switched off again

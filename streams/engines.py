@@ -6,7 +6,6 @@ and mails the attendees each time (rules 1.1, 1.2).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +13,7 @@ from projections.sync_state import REFUSALS_MAX, command_digest, side_of, with_s
 from projections.written import lately, values_digest
 from schemas.commands import Command
 from schemas.state import PairState
+from schemas.values import replace
 
 # The code under which such a write is refused, by ourselves.
 TWO_ENGINES: Final = "two_engines"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,6 +18,7 @@ from schemas.calendar import AttendeeKind
 from schemas.commands import Action, Command, Hold, HoldKind, PredictedMail
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
+from schemas.values import replace
 
 # The reason code of a pair that waits, by why it does.
 CODES: Final = {HoldKind.INVITATIONS: "held_invitations", HoldKind.DELETIONS: "held_deletions"}

@@ -5,7 +5,6 @@ What the directory matched is written into the entry, so a decision never depend
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from projections.directory import Directory
@@ -16,6 +15,7 @@ from schemas.commands import Outcome
 from schemas.directory import AddressClass
 from schemas.journal import JournalEntry, OperatorAction, OutcomeKnown, Position, Seen, SettingsChanged
 from schemas.settings import Settings
+from schemas.values import replace
 
 # The pair key under which settings stand in every journal partition: no pair has it.
 SETTINGS_KEY: Final = "!settings"

@@ -8,7 +8,6 @@ Practifi cannot express is therefore never a change, and never written back. Pur
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from schemas.groups import BODY, LOCATION, MARKS, OWNER, PEOPLE, READ_ONLY, ROOM
 from schemas.join_block import own_text
 from schemas.settings import Settings, ShowAsList
 from schemas.state import Status
+from schemas.values import replace
 
 SUBJECT_LENGTH_MAX: Final = 255  # characters, both services
 LOCATION_LENGTH_MAX: Final = 255  # characters, Salesforce
@@ -80,26 +80,28 @@ def practifi_view(item: Item, settings: Settings) -> CalendarEvent:
     content = item.content
     show_as = SHOW_AS_STANDARD if settings.show_as_list is ShowAsList.STANDARD else SHOW_AS_EXTENDED
     owner_id = owner_of(item, settings)
-    return CalendarEvent(
+    return replace(
+        content,
         span=_whole_seconds(content.span),
         subject=content.subject[:SUBJECT_LENGTH_MAX].strip(),
         body=content.body[:BODY_LENGTH_MAX].strip(),
         location=content.location[:LOCATION_LENGTH_MAX].strip(),
         show_as=show_as[content.show_as],
         sensitivity=SENSITIVITIES[content.sensitivity],
-        reminder_minutes=content.reminder_minutes,
         attendees=() if is_private(content) else matched_people(content, owner_id),
         owner_id=owner_id,
         send_invitations=settings.send_invitations,
         external_id=item.id,
-        recurring=content.recurring,
-        is_teams=content.is_teams,
+        organizer=None,
+        sync_status="",
         join_url=content.join_url if len(content.join_url) <= URL_LENGTH_MAX else "",
         rooms=() if is_private(content) else tuple({a.record_id: a for a in content.rooms if a.record_id}.values()),
     )
 
 
 def _whole_seconds(span: TimeSpan) -> TimeSpan:
+    if span.start_utc.microsecond == 0 == span.end_utc.microsecond:
+        return span
     return replace(span, start_utc=span.start_utc.replace(microsecond=0), end_utc=span.end_utc.replace(microsecond=0))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from projections.sync_state import command_digest, side_of, with_side
@@ -11,6 +11,7 @@ from schemas.changes import Item, Side
 from schemas.commands import Action, Command, FieldChange, Hold, Verdict
 from schemas.groups import MARKS
 from schemas.state import PairState, Status
+from schemas.values import replace
 from streams.engines import is_fought_over, refused_by_us
 from streams.holding import CODES, hold_digest
 from streams.mails import predict_mails
@@ -63,7 +64,7 @@ def send(
     if is_fought_over(command, state, now):
         state = refused_by_us(command, state)
         there = side_of(state, side)
-    if command_digest(command) in there.refused.split():
+    if there.refused and command_digest(command) in there.refused.split():
         state = replace(state, status=Status.ERROR, reason=there.refused_code)
         return replace(plan, state=state, verdict=Verdict.ERROR, reason=there.refused_code)
     if side is Side.GRAPH:

@@ -7,7 +7,6 @@ Practifi changed goes to Microsoft 365. The gates of `streams.policy` say whethe
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from projections.sync_state import DROPPED, other, side_of, with_side
@@ -17,6 +16,7 @@ from schemas.commands import Action, Verdict
 from schemas.groups import ALL, BODY, CONTENT, INBOUND, LOCATION, MARKS, PEOPLE, ROOMS, TEAMS, TIME, take
 from schemas.settings import Settings
 from schemas.state import PairState, SideState, Status
+from schemas.values import replace
 from streams.comparing import Difference, agreed_on, compare, not_carried, raw
 from streams.holding import CODES, judge
 from streams.mapping import (

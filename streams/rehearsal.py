@@ -5,7 +5,6 @@ The same fold and the same decisions as in earnest; only the services' answers a
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +14,7 @@ from schemas.commands import Action, Command, Outcome, Result
 from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Position
 from schemas.settings import Settings
 from schemas.state import PairState
+from schemas.values import replace
 from streams.reconcile import reconcile
 
 # An undo writes each side once, then the marks.

@@ -9,12 +9,12 @@ operator.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Final
 
 from projections.sync_state import command_digest, other, side_of, with_side
 from schemas.commands import Action, Verdict
 from schemas.state import PairState, Status
+from schemas.values import replace
 from streams.plan import Plan
 
 SHADOW: Final = "shadow"

@@ -7,7 +7,7 @@ same way, which is what a rebuild does and what invariant I8 compares the live t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from projections.sync_state import evolve, is_of_hold
@@ -17,6 +17,7 @@ from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, Position,
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
 from schemas.topics import SYNC_JOURNAL
+from schemas.values import replace
 from streams.engines import TWO_ENGINES
 from streams.holding import counted, room_left
 from streams.plan import Plan

@@ -7,7 +7,6 @@ newer edit is worth more than an old value.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +19,7 @@ from schemas.join_block import own_text
 from schemas.settings import Settings, UserSetting
 from schemas.state import OPERATOR, PairState, SideState, Status
 from schemas.undo import Undo
+from schemas.values import replace
 from streams.mapping import (
     STATUS_LABELS,
     carries_people,
