@@ -53,6 +53,9 @@ test-unit: setup ## only the tests that need neither broker nor network
 sim: setup ## seeded simulation of the whole loop: SEED=n repeats one run, SEEDS=200 runs many
 	PYTHONPATH=tests $(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) --steps $(STEPS)
 
+contract: setup ## run the contract tests, then print every point of an honest simulator and every port with its state
+	PYTHONPATH=tests $(BIN)/python -m pytest tests/contract tests/integration/simulators -p support.honesty --show-capture=no
+
 soak: setup ## kill and stall real workers on real Kafka, ROUNDS=20 times; prints holes found and healed
 	CONCORD_SOAK_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest -m soak -s --show-capture=no tests/integration
 
@@ -106,4 +109,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup setup-extras demo up down test test-unit sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras demo up down test test-unit contract sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean

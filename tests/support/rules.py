@@ -5,16 +5,16 @@ Tests say what they prove with `@pytest.mark.rule("7.11")`. They are read, not r
 
 from __future__ import annotations
 
-import ast
 import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from support.marks import ROOT, marks_in
+
 from streams.rules import RULES, Rule
 
-ROOT: Final = Path(__file__).parents[2]
 TABLE: Final = ROOT / "docs" / "reference" / "rules.md"
 
 HEAD: Final = """# Rules
@@ -31,23 +31,10 @@ Run one rule's tests with `pytest -k` and a test's name.
 def proofs(tests: Path) -> dict[str, list[str]]:
     """Rule number -> `path::test` of every test that carries it, in order."""
     found: dict[str, list[str]] = {}
-    for path in sorted(tests.rglob("test_*.py")):
-        for name, numbers in _marked(ast.parse(path.read_text(encoding="utf-8"))):
-            for number in numbers:
-                found.setdefault(number, []).append(f"{path.relative_to(ROOT)}::{name}")
+    for test, numbers in marks_in(tests, "rule"):
+        for number in numbers:
+            found.setdefault(str(number), []).append(test)
     return found
-
-
-def _marked(module: ast.Module) -> Iterator[tuple[str, list[str]]]:
-    for node in module.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            yield node.name, [number for mark in node.decorator_list for number in _numbers(mark)]
-
-
-def _numbers(mark: ast.expr) -> list[str]:
-    if not isinstance(mark, ast.Call) or ast.unparse(mark.func) != "pytest.mark.rule":
-        return []
-    return [str(ast.literal_eval(argument)) for argument in mark.args]
 
 
 def problems(rules: tuple[Rule, ...], proven: dict[str, list[str]]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from support.rules import ROOT, TABLE, _marked, problems, proofs, table
+from support.marks import ROOT, marked
+from support.rules import TABLE, problems, proofs, table
 
 from streams.reasons import REASONS
 from streams.rules import RULES
@@ -37,7 +38,7 @@ def test_one(): ...
 @pytest.mark.rule("7.3")
 def helper(): ...
 """
-    assert list(_marked(ast.parse(source))) == [("test_one", ["7.1", "7.2", "10.3"])]
+    assert list(marked(ast.parse(source), "rule")) == [("test_one", ("7.1", "7.2")), ("test_one", ("10.3",))]
 
 
 def test_every_reason_names_a_rule_or_a_section() -> None:

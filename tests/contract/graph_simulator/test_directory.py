@@ -68,20 +68,23 @@ def test_a_filter_that_is_not_understood_is_refused(client: GraphClient, conditi
     assert client.send("GET", f"/users?$filter={condition}").status == 400
 
 
+@pytest.mark.honest("graph", 24)
 def test_unknown_users_are_named_differently_in_directory_and_mailbox_paths(client: GraphClient) -> None:
-    """Point 24: Request_ResourceNotFound in the directory, ErrorInvalidUser below a mailbox."""
+    """Request_ResourceNotFound in the directory, ErrorInvalidUser below a mailbox."""
     assert client.error(client.send("GET", "/users/nobody"), 404) == "Request_ResourceNotFound"
     assert client.error(client.send("GET", "/users/nobody/events"), 404) == "ErrorInvalidUser"
 
 
+@pytest.mark.honest("graph", 24)
 def test_a_user_without_mailbox_is_no_deleted_event(client: GraphClient) -> None:
-    """Point 24: calls on a user without a working mailbox answer 404 MailboxNotEnabledForRESTAPI."""
+    """Calls on a user without a working mailbox answer 404 MailboxNotEnabledForRESTAPI."""
     code = client.error(client.send("GET", f"/users/{OLD.id}/events"), 404)
     assert code == "MailboxNotEnabledForRESTAPI"
 
 
+@pytest.mark.honest("graph", 24)
 def test_mailboxes_out_of_scope_are_denied() -> None:
-    """Point 24: an access policy answers 403 ErrorAccessDenied, per application or for all."""
+    """An access policy answers 403 ErrorAccessDenied, per application or for all."""
     sim = build_graph()
     client = GraphClient(sim)
     sim.put_out_of_scope(ANA.id)

@@ -82,6 +82,7 @@ def test_enums_are_read_in_any_case_and_written_in_lower_camel(client: GraphClie
     assert event["attendees"][0]["type"] == "optional"
 
 
+@pytest.mark.honest("graph", 11)
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -130,16 +131,18 @@ def test_bodies_that_are_no_json_are_refused(client: GraphClient) -> None:
     assert client.send("POST", f"/users/{TOM.id}/events", huge).status == 413
 
 
+@pytest.mark.honest("graph", 19)
 def test_a_retried_create_returns_the_same_event(client: GraphClient) -> None:
-    """Point 19: same transactionId and body answer the same event, with no second invitation."""
+    """Same transactionId and body answer the same event, with no second invitation."""
     body = meeting("a@client.example", transactionId="t-1")
     first, again = client.create(TOM, body), client.create(TOM, body)
     assert (first["id"], first["transactionId"]) == (again["id"], "t-1")
     assert [mail.kind for mail in client.sim.mails] == ["invite"]
 
 
+@pytest.mark.honest("graph", 19)
 def test_a_transaction_id_cannot_create_another_event(client: GraphClient) -> None:
-    """Point 19: the same transactionId with a different body answers 400 and names the existing event."""
+    """The same transactionId with a different body answers 400 and names the existing event."""
     first = client.create(TOM, meeting(transactionId="t-1"))
     response = client.send("POST", f"/users/{TOM.id}/events", meeting(transactionId="t-1", subject="Other"))
     assert client.error(response, 400) == "ErrorDuplicateTransactionId"
@@ -161,8 +164,9 @@ def test_a_patch_changes_only_what_it_names(client: GraphClient) -> None:
     assert {name: answer[name] for name in same} == {name: event[name] for name in same}
 
 
+@pytest.mark.honest("graph", 14)
 def test_every_write_gives_a_new_version(client: GraphClient) -> None:
-    """Point 14: changeKey and etag change with each write, also when the value stays the same."""
+    """ChangeKey and etag change with each write, also when the value stays the same."""
     event = client.create(TOM, meeting())
     keys = [event["changeKey"]]
     for _ in range(3):
@@ -170,8 +174,9 @@ def test_every_write_gives_a_new_version(client: GraphClient) -> None:
     assert len(set(keys)) == 4
 
 
+@pytest.mark.honest("graph", 14)
 def test_the_service_may_change_the_version_once_more() -> None:
-    """Point 14: when switched on, the changeKey changes again a moment after a write, with the content unchanged."""
+    """When switched on, the changeKey changes again a moment after a write, with the content unchanged."""
     sim = build_graph(dataclasses.replace(Behaviour().calm(), second_bump=1.0))
     client = GraphClient(sim)
     event = client.create(TOM, meeting())
@@ -181,8 +186,9 @@ def test_the_service_may_change_the_version_once_more() -> None:
     assert later["subject"] == event["subject"]
 
 
+@pytest.mark.honest("graph", 15)
 def test_a_stale_if_match_is_refused(client: GraphClient) -> None:
-    """Point 15: PATCH and DELETE with an old etag answer 412 and change nothing; with the current one they work."""
+    """PATCH and DELETE with an old etag answer 412 and change nothing; with the current one they work."""
     event = client.create(TOM, meeting())
     fresh = client.patch(TOM, event["id"], {"subject": "B"}, If_Match=event["@odata.etag"]).json()
     stale = client.patch(TOM, event["id"], {"subject": "C"}, If_Match=event["@odata.etag"])
@@ -194,8 +200,9 @@ def test_a_stale_if_match_is_refused(client: GraphClient) -> None:
     assert client.delete(TOM, event["id"], If_Match=fresh["@odata.etag"]).status == 412
 
 
+@pytest.mark.honest("graph", 15)
 def test_a_conflict_may_come_without_if_match() -> None:
-    """Point 15: when switched on, a write without If-Match may answer 412 too, and nothing was written."""
+    """When switched on, a write without If-Match may answer 412 too, and nothing was written."""
     client = GraphClient(build_graph(dataclasses.replace(Behaviour().calm(), transient_conflict=1.0)))
     event = client.create(TOM, meeting())
     assert client.error(client.patch(TOM, event["id"], {"subject": "B"}), 412) == "ErrorIrresolvableConflict"
@@ -231,8 +238,9 @@ def test_a_second_delete_is_not_found(client: GraphClient) -> None:
     assert client.error(client.patch(TOM, event["id"], {"subject": "x"}), 404) == "ErrorItemNotFound"
 
 
+@pytest.mark.honest("graph", 24)
 def test_ids_that_are_none_are_malformed(client: GraphClient) -> None:
-    """Point 24: truncated, invented and other mailboxes' ids answer 400 ErrorInvalidIdMalformed, not 404."""
+    """Truncated, invented and other mailboxes' ids answer 400 ErrorInvalidIdMalformed, not 404."""
     event = client.create(TOM, meeting())
     for wrong in (event["id"][:-6], "nonsense", "AAMk!", event["id"].lower()):
         response = client.send("GET", f"/users/{TOM.id}/events/{quote(wrong, safe='')}")
@@ -267,8 +275,9 @@ def test_events_of_a_second_calendar_stay_there(client: GraphClient) -> None:
 # --- bodies ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("graph", 16)
 def test_bodies_are_stored_as_wrapped_html(client: GraphClient) -> None:
-    """Point 16: input html is wrapped in a document with CRLF line ends; sending it back does not wrap it twice."""
+    """Input html is wrapped in a document with CRLF line ends; sending it back does not wrap it twice."""
     event = client.create(TOM, meeting(body={"contentType": "html", "content": "<p>One</p>\n<p>Two</p>"}))
     content = event["body"]["content"]
     assert content.startswith("<html>\r\n<head>")
@@ -326,8 +335,9 @@ def tagged(value: str = "k-1") -> dict[str, Any]:
     return meeting(singleValueExtendedProperties=[{"id": TAG, "value": value}])
 
 
+@pytest.mark.honest("graph", 18)
 def test_extended_properties_are_invisible_unless_expanded(client: GraphClient) -> None:
-    """Point 18: not in the answer to a write, not in a plain read, but in a read that expands them."""
+    """Not in the answer to a write, not in a plain read, but in a read that expands them."""
     event = client.create(TOM, tagged())
     assert "singleValueExtendedProperties" not in event
     assert "singleValueExtendedProperties" not in client.event(TOM, event["id"])
@@ -339,8 +349,9 @@ def test_extended_properties_are_invisible_unless_expanded(client: GraphClient) 
     assert selected["singleValueExtendedProperties"] == [{"id": TAG, "value": "k-2"}]
 
 
+@pytest.mark.honest("graph", 18)
 def test_events_are_found_by_an_extended_property(client: GraphClient) -> None:
-    """Point 18: the Any filter finds events by tag (names by case, values not) and returns them without it."""
+    """The Any filter finds events by tag (names by case, values not) and returns them without it."""
     event = client.create(TOM, tagged("Key-1"))
     client.create(TOM, tagged("Key-2"))
     condition = f"singleValueExtendedProperties/Any(ep: ep/id eq '{TAG}' and ep/value eq 'key-1')"

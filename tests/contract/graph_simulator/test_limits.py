@@ -29,8 +29,9 @@ def asked(path: str) -> Request:
 # --- throttling -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("graph", 23)
 def test_the_fifth_call_at_once_to_a_mailbox_is_refused(client: GraphClient) -> None:
-    """Point 23: four calls to one mailbox may run at once, the fifth gets 429 with Retry-After; others are not hit."""
+    """Four calls to one mailbox may run at once, the fifth gets 429 with Retry-After; others are not hit."""
     sim = client.sim
     four = [asked(f"/users/{TOM.id}/events") for _ in range(4)]
     assert [sim.begin(request) for request in four] == [None] * 4
@@ -135,8 +136,9 @@ def test_malformed_batches_are_refused_as_a_whole(client: GraphClient, requests:
     assert client.send("POST", "/$batch", {"requests": requests}).status == 400
 
 
+@pytest.mark.honest("graph", 23)
 def test_parallel_items_at_one_mailbox_may_be_throttled() -> None:
-    """Point 23: from the fifth parallel item on, items answer 429 with Retry-After inside; serial ones do not."""
+    """From the fifth parallel item on, items answer 429 with Retry-After inside; serial ones do not."""
     client = GraphClient(build_graph(dataclasses.replace(Behaviour().calm(), batch_throttling=1.0)))
     one = {"url": f"/users/{TOM.id}/events"}
     answers = batch(client, *[one] * 6, {"url": f"/users/{ANA.id}/events"})

@@ -34,8 +34,9 @@ def after(client: GraphClient, event_id: str, changes: dict[str, Any]) -> list[t
 # --- §4: the table of mails -----------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("graph", 13)
 def test_creating_a_meeting_invites_everyone(client: GraphClient) -> None:
-    """Point 13: POST with attendees invites each of them once; the organizer is never mailed."""
+    """POST with attendees invites each of them once; the organizer is never mailed."""
     event = client.create(TOM, meeting(CLIENT, OTHER, TOM.mail, CLIENT.upper()))
     assert {(kind, to.lower()) for kind, to in mails(client)} == {("invite", CLIENT), ("invite", OTHER)}
     assert len(mails(client)) == 2
@@ -52,8 +53,9 @@ def test_events_without_attendees_mail_nobody(client: GraphClient) -> None:
     assert mails(client) == []
 
 
+@pytest.mark.honest("graph", 12)
 def test_changing_only_attendees_mails_only_those_who_changed(client: GraphClient) -> None:
-    """Point 12: adding invites the added, removing cancels the removed, the others hear nothing."""
+    """Adding invites the added, removing cancels the removed, the others hear nothing."""
     event = client.create(TOM, meeting(CLIENT))
     both = [attendee(CLIENT), attendee(OTHER)]
     assert after(client, event["id"], {"attendees": both}) == [("invite", OTHER)]
@@ -63,9 +65,10 @@ def test_changing_only_attendees_mails_only_those_who_changed(client: GraphClien
     assert after(client, event["id"], {"attendees": []}) == [("cancel", OTHER)]
 
 
+@pytest.mark.honest("graph", 13)
 @pytest.mark.parametrize("name", ["subject", "body", "start", "end", "location", "responseRequested", "isAllDay"])
 def test_meeting_properties_mail_everyone_even_with_the_same_value(client: GraphClient, name: str) -> None:
-    """Point 13: a PATCH that contains a meeting property mails all attendees, whether or not the value changed."""
+    """A PATCH that contains a meeting property mails all attendees, whether or not the value changed."""
     event = client.create(TOM, meeting(CLIENT, OTHER))
     assert after(client, event["id"], {name: event[name]}) == [("update", CLIENT), ("update", OTHER)]
 
@@ -85,6 +88,7 @@ PRIVATE: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.honest("graph", 12)
 @pytest.mark.parametrize("changes", PRIVATE)
 def test_private_properties_mail_nobody_unless_switched_on(client: GraphClient, changes: dict[str, Any]) -> None:
     """Organizer-private properties send nothing by default, and everyone when the switch says so."""
@@ -117,8 +121,9 @@ def test_forwarding_invites_the_recipients(client: GraphClient) -> None:
     assert client.act(TOM, event["id"], "forward", {}).status == 400
 
 
+@pytest.mark.honest("graph", 12)
 def test_statuses_survive_when_attendees_are_replaced(client: GraphClient) -> None:
-    """Point 12: the list is replaced wholesale, but who stays keeps his answer, matched by address in any case."""
+    """The list is replaced wholesale, but who stays keeps his answer, matched by address in any case."""
     event = client.create(TOM, meeting(CLIENT))
     assert client.sim.answer(TOM.id, event["id"], CLIENT, "accepted")
     changed = client.patch(TOM, event["id"], {"attendees": [attendee(CLIENT.upper()), attendee(OTHER)]}).json()
@@ -141,8 +146,9 @@ def test_a_draft_mails_nobody_until_it_is_sent(client: GraphClient) -> None:
 # --- copies ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("graph", 25)
 def test_attendees_of_the_tenant_get_copies_of_their_own(client: GraphClient) -> None:
-    """Point 25: own id and answer, the same iCalUId, not the organizer, no tags or categories of the organizer."""
+    """Own id and answer, the same iCalUId, not the organizer, no tags or categories of the organizer."""
     event = client.create(TOM, meeting(ANA.mail, CLIENT, categories=["Mine"], transactionId="t"))
     [copy] = client.get(f"/users/{ANA.id}/events")["value"]
     assert copy["id"] != event["id"]
@@ -179,8 +185,9 @@ def test_the_organizers_update_overwrites_copies(client: GraphClient) -> None:
     assert (changed["subject"], changed["categories"]) == ("Moved", ["Own"])
 
 
+@pytest.mark.honest("graph", 25)
 def test_cancelled_copies_stay_marked(client: GraphClient) -> None:
-    """Point 25: after the organizer's deletion the copy is isCancelled with a subject prefix."""
+    """After the organizer's deletion the copy is isCancelled with a subject prefix."""
     event = client.create(TOM, meeting(ANA.mail))
     client.delete(TOM, event["id"])
     [copy] = client.sim.events_of(ANA.id)
@@ -212,6 +219,7 @@ def test_an_attendees_deletion_tells_nobody(client: GraphClient) -> None:
 # --- answers --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("graph", 25)
 @pytest.mark.parametrize(
     ("action", "reply", "shows"),
     [("accept", "accepted", "busy"), ("tentativelyAccept", "tentativelyAccepted", "tentative")],
@@ -219,7 +227,7 @@ def test_an_attendees_deletion_tells_nobody(client: GraphClient) -> None:
 def test_answers_show_at_once_on_the_copy_and_later_at_the_organizer(
     client: GraphClient, action: str, reply: str, shows: str
 ) -> None:
-    """Point 25: an answer changes the own copy at once and the organizer's list after a delay."""
+    """An answer changes the own copy at once and the organizer's list after a delay."""
     event = client.create(TOM, meeting(ANA.mail))
     [copy] = client.sim.events_of(ANA.id)
     assert client.act(ANA, copy["id"], action, {"comment": "Yes"}).status == 202
@@ -283,8 +291,9 @@ def booked(client: GraphClient, room: Any, **changes: Any) -> dict[str, Any]:
     return dict(client.event(TOM, event["id"]))
 
 
+@pytest.mark.honest("graph", 25)
 def test_rooms_answer_by_their_free_time(client: GraphClient) -> None:
-    """Point 25: a room accepts when it is free and declines when it is taken, a moment after the invitation."""
+    """A room accepts when it is free and declines when it is taken, a moment after the invitation."""
     first, second = booked(client, BANKSIA), booked(client, BANKSIA)
     assert first["attendees"][0]["status"]["response"] == "accepted"
     assert second["attendees"][0]["status"]["response"] == "declined"

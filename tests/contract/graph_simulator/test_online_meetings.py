@@ -19,8 +19,9 @@ def client() -> GraphClient:
     return GraphClient(build_graph())
 
 
+@pytest.mark.honest("graph", 16)
 def test_an_online_meeting_gets_a_url_and_a_block(client: GraphClient) -> None:
-    """Point 16: onlineMeeting is filled and the join block appended behind the author's text."""
+    """OnlineMeeting is filled and the join block appended behind the author's text."""
     event = client.create(TOM, meeting(**ONLINE))
     url = event["onlineMeeting"]["joinUrl"]
     assert (event["isOnlineMeeting"], event["onlineMeetingUrl"]) == (True, None)
@@ -28,8 +29,9 @@ def test_an_online_meeting_gets_a_url_and_a_block(client: GraphClient) -> None:
     assert f"<{url}>" in plain_text(event["body"]["content"])
 
 
+@pytest.mark.honest("graph", 16)
 def test_losing_the_block_ends_the_online_meeting(client: GraphClient) -> None:
-    """Point 16: a body without the block drops the online meeting; one that keeps it does not."""
+    """A body without the block drops the online meeting; one that keeps it does not."""
     event = client.create(TOM, meeting(**ONLINE))
     kept = event["body"]["content"].replace("Agenda attached.", "New agenda.")
     changed = client.patch(TOM, event["id"], {"body": {"contentType": "html", "content": kept}}).json()
@@ -39,8 +41,9 @@ def test_losing_the_block_ends_the_online_meeting(client: GraphClient) -> None:
     assert lost["onlineMeetingProvider"] == "unknown"
 
 
+@pytest.mark.honest("graph", 17)
 def test_an_online_meeting_is_never_unset(client: GraphClient) -> None:
-    """Point 17: later changes of isOnlineMeeting and the provider are ignored with 200."""
+    """Later changes of isOnlineMeeting and the provider are ignored with 200."""
     event = client.create(TOM, meeting(**ONLINE))
     changed = client.patch(TOM, event["id"], {"isOnlineMeeting": False, "onlineMeetingProvider": "unknown"})
     assert (changed.status, changed.json()["isOnlineMeeting"]) == (200, True)
@@ -54,8 +57,9 @@ def test_an_online_meeting_can_be_switched_on_later(client: GraphClient) -> None
     assert changed["onlineMeeting"]["joinUrl"] in changed["body"]["content"]
 
 
+@pytest.mark.honest("graph", 17)
 def test_calendars_without_the_provider_ignore_the_wish() -> None:
-    """Point 17: without teamsForBusiness the event is created with 201 and no online meeting."""
+    """Without teamsForBusiness the event is created with 201 and no online meeting."""
     sim = build_graph()
     sim.put_user(dataclasses.replace(ANA, online_meetings=False))
     client = GraphClient(sim)

@@ -171,6 +171,7 @@ def test_occurrences_follow_the_local_clock(client: GraphClient) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.honest("graph", 1)
 def test_an_occurrence_is_a_full_event_of_its_own(client: GraphClient) -> None:
     """An occurrence has its own id, iCalUId and occurrenceId, the master's etag and members, and no recurrence."""
     series = client.create(TOM, weekly(categories=["Client"]))
@@ -186,8 +187,9 @@ def test_an_occurrence_is_a_full_event_of_its_own(client: GraphClient) -> None:
     assert {name: alone[name] for name in second} == second
 
 
+@pytest.mark.honest("graph", 2)
 def test_lists_have_masters_and_views_have_occurrences(client: GraphClient) -> None:
-    """Point 2: /events has the master only, calendarView the occurrences only."""
+    """/events has the master only, calendarView the occurrences only."""
     series = client.create(TOM, weekly())
     assert [item["id"] for item in client.get(f"/users/{TOM.id}/events")["value"]] == [series["id"]]
     view = client.get(f"/users/{TOM.id}/calendarView?{SPRING}")["value"]

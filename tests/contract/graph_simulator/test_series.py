@@ -44,8 +44,9 @@ def instances(client: GraphClient, series: dict[str, Any], user: Any = TOM) -> l
 # --- delta ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("graph", 1, 2)
 def test_delta_has_masters_and_thin_occurrences(client: GraphClient) -> None:
-    """Points 1 and 2: the master in full with its first start, occurrences with seven members, exceptions in full."""
+    """The master in full with its first start, occurrences with seven members, exceptions in full."""
     series = client.create(TOM, weekly())
     items = instances(client, series)
     client.patch(TOM, items[1]["id"], {"subject": "Own"})
@@ -63,8 +64,9 @@ def test_delta_has_masters_and_thin_occurrences(client: GraphClient) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.honest("graph", 4)
 def test_a_deleted_occurrence_has_no_tombstone(client: GraphClient) -> None:
-    """Point 4: the series is re-sent whole, without the occurrence and without @removed."""
+    """The series is re-sent whole, without the occurrence and without @removed."""
     series = client.create(TOM, weekly())
     _, link, _ = client.round(window(TOM))
     items = instances(client, series)
@@ -100,8 +102,9 @@ def test_a_deleted_series_is_removed(client: GraphClient) -> None:
         assert all("@removed" in item for item in found)
 
 
+@pytest.mark.honest("graph", 3)
 def test_a_series_outside_the_window_is_told_as_removed(client: GraphClient) -> None:
-    """Point 3: a series without an instance in the window arrives as the removal of its master."""
+    """A series without an instance in the window arrives as the removal of its master."""
     _, link, _ = client.round(window(TOM, "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"))
     series = client.create(TOM, weekly())
     found, _, _ = client.round(link)
@@ -128,8 +131,9 @@ def test_mails_of_a_series(client: GraphClient) -> None:
     ]
 
 
+@pytest.mark.honest("graph", 25)
 def test_copies_of_a_series_follow_single_occurrences(client: GraphClient) -> None:
-    """Point 25: an attendee's series gets the exception, and a cancelled occurrence is marked in it."""
+    """An attendee's series gets the exception, and a cancelled occurrence is marked in it."""
     series = client.create(TOM, weekly(ANA.mail))
     items = instances(client, series)
     client.patch(TOM, items[1]["id"], {"subject": "Late"})
@@ -141,6 +145,7 @@ def test_copies_of_a_series_follow_single_occurrences(client: GraphClient) -> No
     assert [item["iCalUId"] for item in theirs] == [item["iCalUId"] for item in items]
 
 
+@pytest.mark.honest("graph", 25)
 def test_someone_invited_to_one_occurrence_has_that_one(client: GraphClient) -> None:
     """An attendee added to one occurrence gets a single event with the occurrence's identity."""
     series = client.create(TOM, weekly(CLIENT))

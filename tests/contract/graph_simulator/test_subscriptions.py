@@ -67,8 +67,9 @@ class Subscriber:
         return [item for one in self.deliveries(seconds) if one.url == url for item in json.loads(one.body)["value"]]
 
 
+@pytest.mark.honest("graph", 20)
 def test_the_handshake_comes_before_the_answer() -> None:
-    """Point 20: both addresses get a POST with an encoded token and must echo it decoded; then 201 is answered."""
+    """Both addresses get a POST with an encoded token and must echo it decoded; then 201 is answered."""
     firm = Subscriber()
     response = firm.post(lifecycleNotificationUrl=LIFE)
     assert response.status == 201
@@ -84,13 +85,14 @@ def test_the_handshake_comes_before_the_answer() -> None:
     assert created["applicationId"] == firm.sim.tenant.apps[0].client_id
 
 
+@pytest.mark.honest("graph", 20)
 @pytest.mark.parametrize(
     "answer",
     [None, Response(404), Response.of_text(200, "wrong"), Response(202, {"content-type": "text/plain"}),
      Response(200, {"content-type": "application/json"}, b"x")],
 )  # fmt: skip
 def test_a_failed_handshake_is_no_subscription(answer: Response | None) -> None:
-    """Point 20: no answer, another status, type or text gives 400 ValidationError and nothing is subscribed."""
+    """No answer, another status, type or text gives 400 ValidationError and nothing is subscribed."""
     firm = Subscriber()
     firm.hooks.answers[HOOK.split("?")[0]] = answer
     assert firm.client.error(firm.post(), 400) == "ValidationError"
@@ -121,8 +123,9 @@ def test_loopback_addresses_may_be_plain_http() -> None:
     assert Subscriber().post(notificationUrl="http://127.0.0.1:5000/hook").status == 201
 
 
+@pytest.mark.honest("graph", 21)
 def test_lifetimes_have_bounds() -> None:
-    """Point 21: more than 10,070 minutes is refused with ExtensionError, less than 45 is raised to 45."""
+    """More than 10,070 minutes is refused with ExtensionError, less than 45 is raised to 45."""
     firm = Subscriber()
     assert firm.client.error(firm.post(10_071), 400) == "ExtensionError"
     assert firm.client.error(firm.post(-1), 400) == "ExtensionError"
@@ -145,8 +148,9 @@ def test_subscriptions_can_be_read_renewed_and_deleted() -> None:
     assert firm.client.error(firm.client.send("GET", f"/subscriptions/{name}"), 404) == "ResourceNotFound"
 
 
+@pytest.mark.honest("graph", 21)
 def test_subscriptions_end_by_the_clock() -> None:
-    """Point 21: an expired subscription is gone and delivers nothing."""
+    """An expired subscription is gone and delivers nothing."""
     firm = Subscriber()
     name = firm.subscribe(60)
     firm.sim.clock.advance(61 * 60)
@@ -155,8 +159,9 @@ def test_subscriptions_end_by_the_clock() -> None:
     assert firm.items() == []
 
 
+@pytest.mark.honest("graph", 21)
 def test_a_created_event_is_told_twice_without_data() -> None:
-    """Point 21: created is followed by updated; an item names the event and carries no property values."""
+    """Created is followed by updated; an item names the event and carries no property values."""
     firm = Subscriber()
     name = firm.subscribe()
     event = firm.client.create(TOM, meeting())
@@ -196,8 +201,9 @@ def test_immutable_ids_are_kept_for_the_subscription() -> None:
     assert firm.items()[0]["resourceData"]["id"] == event["id"]
 
 
+@pytest.mark.honest("graph", 21)
 def test_duplicates_lateness_and_reordering_are_switches() -> None:
-    """Point 21: notifications come twice, late and out of order when told so."""
+    """Notifications come twice, late and out of order when told so."""
     firm = Subscriber(duplicate=1.0, created_then_updated=0.0)
     firm.subscribe()
     firm.client.create(TOM, meeting())
@@ -212,8 +218,9 @@ def test_duplicates_lateness_and_reordering_are_switches() -> None:
     assert [name for name in told if name in events] != events
 
 
+@pytest.mark.honest("graph", 22)
 def test_unacknowledged_notifications_are_tried_again_for_hours() -> None:
-    """Point 22: any answer but 2xx, or none, is retried with growing pauses; after 4 hours `missed` is sent."""
+    """Any answer but 2xx, or none, is retried with growing pauses; after 4 hours `missed` is sent."""
     firm = Subscriber(created_then_updated=0.0)
     firm.subscribe(10_000, lifecycleNotificationUrl=LIFE)
     firm.client.create(TOM, meeting())
@@ -243,8 +250,9 @@ def test_an_acknowledged_notification_is_not_repeated() -> None:
     assert len(firm.deliveries(600)) == 1
 
 
+@pytest.mark.honest("graph", 22)
 def test_slow_endpoints_lose_notifications_and_are_told() -> None:
-    """Point 22: when too many answers are slow, notifications are dropped for a while and `missed` follows."""
+    """When too many answers are slow, notifications are dropped for a while and `missed` follows."""
     firm = Subscriber(created_then_updated=0.0, delay_s_min=0.0, delay_s_max=0.0)
     firm.subscribe(600, lifecycleNotificationUrl=LIFE)
     for _ in range(10):

@@ -28,17 +28,19 @@ def at(day: str, clock: str = "00:00:00", zone: str = "UTC") -> dict[str, str]:
     return {"dateTime": f"{day}T{clock}", "timeZone": zone}
 
 
+@pytest.mark.honest("graph", 9)
 def test_times_come_in_utc_with_seven_digits(client: GraphClient) -> None:
-    """Point 9: without Prefer the answer is UTC, whatever the zone of the request; the zone given is kept aside."""
+    """Without Prefer the answer is UTC, whatever the zone of the request; the zone given is kept aside."""
     event = client.create(TOM, meeting())
     assert event["start"] == {"dateTime": "2026-03-10T23:00:00.0000000", "timeZone": "UTC"}
     assert SEVEN_DIGITS.fullmatch(event["end"]["dateTime"])
     assert event["originalStartTimeZone"] == "AUS Eastern Standard Time"
 
 
+@pytest.mark.honest("graph", 9)
 @pytest.mark.parametrize("name", ["W. Europe Standard Time", "Europe/Berlin", "w. europe standard time"])
 def test_a_preferred_zone_is_used_and_confirmed(client: GraphClient, name: str) -> None:
-    """Point 9: Windows and IANA names both work on POST, GET and PATCH and are confirmed in Preference-Applied."""
+    """Windows and IANA names both work on POST, GET and PATCH and are confirmed in Preference-Applied."""
     prefer = {"Prefer": f'outlook.timezone="{name}"'}
     created = client.send("POST", f"/users/{TOM.id}/events", meeting(), prefer)
     event_id = created.json()["id"]
@@ -58,8 +60,9 @@ def test_several_preferences_share_a_header(client: GraphClient) -> None:
     assert read["id"] != event["id"]
 
 
+@pytest.mark.honest("graph", 11)
 def test_unknown_zones_are_refused(client: GraphClient) -> None:
-    """Point 11: an unknown zone in Prefer answers 400 TimeZoneNotSupportedException; there is no fallback."""
+    """An unknown zone in Prefer answers 400 TimeZoneNotSupportedException; there is no fallback."""
     event = client.create(TOM, meeting())
     for path in (f"/users/{TOM.id}/events/{event['id']}", f"/users/{TOM.id}/events"):
         response = client.send("GET", path, headers={"Prefer": 'outlook.timezone="Moon/Base"'})
@@ -88,9 +91,10 @@ ALL_DAY: dict[str, Any] = {
 }
 
 
+@pytest.mark.honest("graph", 10)
 @pytest.mark.parametrize("zone", ["", "Tokyo Standard Time", "Pacific Standard Time"])
 def test_all_day_events_float(client: GraphClient, zone: str) -> None:
-    """Point 10: whatever zone is asked, an all-day event runs from midnight to midnight on its own dates."""
+    """Whatever zone is asked, an all-day event runs from midnight to midnight on its own dates."""
     event = client.create(TOM, meeting(**ALL_DAY))
     headers = {"Prefer": f'outlook.timezone="{zone}"'} if zone else {}
     read = client.event(TOM, event["id"], **headers)
@@ -98,8 +102,9 @@ def test_all_day_events_float(client: GraphClient, zone: str) -> None:
     assert read["end"]["dateTime"] == "2026-03-12T00:00:00.0000000"
 
 
+@pytest.mark.honest("graph", 10)
 def test_all_day_events_match_windows_as_utc_days(client: GraphClient) -> None:
-    """Point 10: a window of a local day returns the neighbouring day's event too, since UTC days are matched."""
+    """A window of a local day returns the neighbouring day's event too, since UTC days are matched."""
     client.create(TOM, meeting(**ALL_DAY))
     # 12 March in Sydney, as UTC instants: the event of the 11th still overlaps it.
     window = "startDateTime=2026-03-11T13:00:00Z&endDateTime=2026-03-12T13:00:00Z"

@@ -29,6 +29,7 @@ ACCOUNT = layout(
 CAPTURED = layout(30, Name=(6, tuple(f"p{place}" for place in range(12))))
 
 
+@pytest.mark.honest("salesforce", 14)
 @pytest.mark.parametrize(
     ("fields", "names", "expected"),
     [
@@ -54,6 +55,7 @@ def test_bitmaps_of_the_reference(
     assert bitmaps(fields, names) == expected
 
 
+@pytest.mark.honest("salesforce", 14)
 @pytest.mark.parametrize(
     ("positions", "expected"), [([0], "0x01"), ([7], "0x80"), ([8], "0x0100"), ([4, 4], "0x10"), ([10, 0], "0x0401")]
 )
@@ -62,6 +64,7 @@ def test_whole_bytes(positions: list[int], expected: str) -> None:
     assert bitmap(positions) == expected
 
 
+@pytest.mark.honest("salesforce", 14)
 def test_a_client_reads_back_the_names() -> None:
     """The published way of reading bitmaps gives back the names."""
     names = ["Subject", "IsAllDayEvent", "LastModifiedDate", "Recurrence2PatternText"]

@@ -22,12 +22,14 @@ def test_a_rest_token_opens_the_bus(world: BusOrg) -> None:
     assert static.user_id == world.org.simulator.integration_user_id
 
 
+@pytest.mark.honest("pubsub", 2)
 @pytest.mark.parametrize("name", ["accesstoken", "instanceurl", "tenantid"])
 def test_blank_metadata_are_refused(world: BusOrg, name: str) -> None:
     """All three are needed on every call."""
     assert refused(world, **{name: " "}) == "service.auth.headers.invalid"
 
 
+@pytest.mark.honest("pubsub", 2)
 @pytest.mark.parametrize(
     ("metadata", "code"),
     [
@@ -42,6 +44,7 @@ def test_wrong_metadata_are_refused(world: BusOrg, metadata: dict[str, str], cod
     assert refused(world, **metadata) == code
 
 
+@pytest.mark.honest("pubsub", 2)
 def test_an_expired_token_is_refused(world: BusOrg) -> None:
     """By the org's clock, and when an administrator ends sessions."""
     world.org.clock.advance(7_200)
@@ -58,6 +61,7 @@ def test_calls_can_be_refused_on_demand(world: BusOrg) -> None:
     world.bus.caller(world.metadata())
 
 
+@pytest.mark.honest("pubsub", 3)
 def test_a_topic_names_its_schema(world: BusOrg) -> None:
     """A shared channel names the schema of its first object."""
     assert world.bus.topic_schema(EVENTS).name == "EventChangeEvent"
@@ -69,6 +73,7 @@ def test_a_topic_names_its_schema(world: BusOrg) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.honest("pubsub", 3)
 def test_schemas_are_found_by_id(world: BusOrg) -> None:
     """The id of a schema is known as soon as its topic is; a blank or unknown one is refused."""
     schema = world.bus.topic_schema(EVENTS)
@@ -79,6 +84,7 @@ def test_schemas_are_found_by_id(world: BusOrg) -> None:
         assert caught.value.code == code
 
 
+@pytest.mark.honest("pubsub", 14)
 @pytest.mark.parametrize(
     ("topic", "events", "refresh", "code"),
     [
@@ -96,6 +102,7 @@ def test_publishing_is_refused(world: BusOrg, topic: str, events: int, refresh: 
     assert caught.value.code == code
 
 
+@pytest.mark.honest("pubsub", 14)
 def test_a_publishing_stream_is_swept_when_silent(world: BusOrg) -> None:
     """1,800 s without a request."""
     stream = world.bus.publish_stream(world.bus.caller(world.metadata()))

@@ -1,4 +1,4 @@
-"""What the change log becomes on the bus: sections 5.2 to 5.4 of the reference, points 13, 15, 16, 21 and 22."""
+"""What the change log becomes on the bus."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def test_times_are_epoch_milliseconds(world: BusOrg) -> None:
     assert value["CreatedDate"] == value["LastModifiedDate"] == 1779278400000
 
 
+@pytest.mark.honest("salesforce", 13, 14)
 def test_the_decoded_example_of_the_reference() -> None:
     """Moved, shortened, location cleared in Lightning: bits 4, 6, 7, 8 and 20 in an org with Type."""
     world = build_bus(TYPED)
@@ -81,8 +82,9 @@ def test_the_decoded_example_of_the_reference() -> None:
     }
 
 
+@pytest.mark.honest("salesforce", 13)
 def test_an_update_nulls_what_did_not_change(world: BusOrg) -> None:
-    """Point 13: booleans too; LastModifiedDate always; LastModifiedById when somebody else wrote before."""
+    """Booleans too; LastModifiedDate always; LastModifiedById when somebody else wrote before."""
     key = world.org.event()
     listener = world.listen()
     world.org.patch(f"/sobjects/Event/{key}", {"Subject": "New"})
@@ -120,8 +122,9 @@ def test_delete_is_empty_and_undelete_is_whole(world: BusOrg, act: str) -> None:
     assert got.value["Subject"] == (None if act == "delete" else "Review")
 
 
+@pytest.mark.honest("salesforce", 21)
 def test_headers_name_origin_and_user(world: BusOrg) -> None:
-    """Point 21: own writes come back like any other, with the client's name; Classic and system jobs have none."""
+    """Own writes come back like any other, with the client's name; Classic and system jobs have none."""
     listener = world.listen()
     body = {"Subject": "x", "ActivityDateTime": "2026-05-21T10:00:00Z", "DurationInMinutes": 9}
     key = world.org.create("Event", body, sforce_call_options="client=concord")
@@ -132,8 +135,9 @@ def test_headers_name_origin_and_user(world: BusOrg) -> None:
     assert origins == [("com/salesforce/api/rest/66.0;client=concord", own), (UI, world.org.ids["bob"]), ("", own)]
 
 
+@pytest.mark.honest("salesforce", 16)
 def test_numbers_of_a_commit(world: BusOrg) -> None:
-    """Point 16: commit numbers above 2**53; whole seconds; a key for each transaction."""
+    """Commit numbers above 2**53; whole seconds; a key for each transaction."""
     listener = world.listen()
     world.org.clock.advance(0.6)
     world.org.event()
@@ -144,6 +148,7 @@ def test_numbers_of_a_commit(world: BusOrg) -> None:
     assert first["transactionKey"] != second["transactionKey"]
 
 
+@pytest.mark.honest("pubsub", 9)
 def test_an_invitation_is_one_transaction(world: BusOrg) -> None:
     """Parent, invitee's copy and relation share a key and are numbered; a relation's channel sees a hole before it."""
     every, relations = world.listen(ALL), world.listen(RELATIONS)
@@ -176,8 +181,9 @@ def test_an_invitation_is_one_transaction(world: BusOrg) -> None:
     assert relations.one().header["sequenceNumber"] == 3
 
 
+@pytest.mark.honest("salesforce", 15)
 def test_objects_that_are_not_selected_leave_holes(world: BusOrg) -> None:
-    """Point 15: an Account in the same transaction takes a number and makes no event."""
+    """An Account in the same transaction takes a number and makes no event."""
     listener = world.listen(ALL)
     make = {"method": "POST", "url": "/services/data/v66.0/sobjects/Account", "referenceId": "a", "body": {"Name": "A"}}
     event = {"Subject": "x", "ActivityDateTime": "2026-05-21T10:00:00Z", "DurationInMinutes": 30}
@@ -186,8 +192,9 @@ def test_objects_that_are_not_selected_leave_holes(world: BusOrg) -> None:
     assert listener.one().header["sequenceNumber"] == 2
 
 
+@pytest.mark.honest("salesforce", 15)
 def test_one_event_per_record_and_transaction(world: BusOrg) -> None:
-    """Point 15: the first type with the final values."""
+    """The first type with the final values."""
     listener = world.listen()
     url = "/services/data/v66.0/sobjects/Event"
     event = {"Subject": "x", "ActivityDateTime": "2026-05-21T10:00:00Z", "DurationInMinutes": 30}
@@ -205,8 +212,9 @@ def test_one_event_per_record_and_transaction(world: BusOrg) -> None:
     assert (got.kind, got.value["Subject"]) == ("CREATE", "final")
 
 
+@pytest.mark.honest("salesforce", 15)
 def test_equal_changes_of_a_transaction_may_be_merged() -> None:
-    """Point 15, with the switch on: one event for several records, one header, one set of values."""
+    """With the switch on: one event for several records, one header, one set of values."""
     world = build_bus(behaviour=replace(CALM, merge=1.0))
     keys = [world.org.event() for _ in range(3)]
     listener = world.listen()
@@ -218,6 +226,7 @@ def test_equal_changes_of_a_transaction_may_be_merged() -> None:
     assert [one.header["recordIds"] for one in listener.take()] == [[key] for key in keys]
 
 
+@pytest.mark.honest("pubsub", 12)
 def test_a_long_text_may_come_as_a_difference() -> None:
     """The diff bit is set, the value is a unified difference with the SHA-256 of the new text."""
     world = build_bus(behaviour=replace(CALM, diff=1.0))
@@ -236,8 +245,9 @@ def test_a_long_text_may_come_as_a_difference() -> None:
     assert "+line thirty of the agenda" in lines
 
 
+@pytest.mark.honest("salesforce", 22)
 def test_archiving_is_announced_as_a_gap(world: BusOrg) -> None:
-    """Point 22: header only, no origin."""
+    """Header only, no origin."""
     key = world.org.event()
     listener = world.listen()
     world.org.clock.advance(400 * 86_400)
@@ -247,6 +257,7 @@ def test_archiving_is_announced_as_a_gap(world: BusOrg) -> None:
     assert got.filled == {}
 
 
+@pytest.mark.honest("salesforce", 22)
 def test_an_event_that_is_too_large_becomes_a_gap() -> None:
     """Over the size limit only the header is sent."""
     world = build_bus(behaviour=replace(CALM, payload_max=2_000))
@@ -257,6 +268,7 @@ def test_an_event_that_is_too_large_becomes_a_gap() -> None:
     assert PubSubBehaviour().payload_max == 1_000_000
 
 
+@pytest.mark.honest("salesforce", 22)
 def test_gaps_on_demand(world: BusOrg) -> None:
     """The next changes become gaps of their own type; one can be published for any record."""
     listener = world.listen()
@@ -284,13 +296,15 @@ def test_a_huge_transaction_overflows() -> None:
     assert PubSubBehaviour().overflow_changes == 100_000
 
 
+@pytest.mark.honest("salesforce", 22)
 def test_overflow_on_demand(world: BusOrg) -> None:
-    """Point 22."""
+    """Without any change in the org."""
     listener = world.listen(RELATIONS)
     world.bus.overflow("EventRelation")
     assert kinds(listener) == [("EventRelation", "GAP_OVERFLOW")]
 
 
+@pytest.mark.honest("pubsub", 12)
 def test_hidden_fields_stay_null() -> None:
     """Field-level security: the schema lists the field, no event has a value or a bit for it."""
     world = build_bus(behaviour=replace(CALM, hidden_fields=frozenset({"Subject"})))

@@ -25,6 +25,7 @@ def channel(behaviour: PubSubBehaviour = CALM, **member: object) -> BusOrg:
     return build_bus(behaviour=behaviour, plan=plan)
 
 
+@pytest.mark.honest("pubsub", 10)
 def test_a_delete_can_carry_the_external_id() -> None:
     """Enrichment is for UPDATE and DELETE: values without bits."""
     world = channel(enriched=(KEY, "IsChild"))
@@ -38,6 +39,7 @@ def test_a_delete_can_carry_the_external_id() -> None:
     assert deleted.filled == {KEY: "k1", "IsChild": False}
 
 
+@pytest.mark.honest("pubsub", 10)
 def test_enriched_values_are_read_at_delivery() -> None:
     """Not the value at the time of the change."""
     world = channel(enriched=("Location",))
@@ -48,6 +50,7 @@ def test_enriched_values_are_read_at_delivery() -> None:
     assert [one.value["Location"] for one in listener.take()] == ["Hall", "Hall"]
 
 
+@pytest.mark.honest("pubsub", 10)
 def test_enriched_events_are_never_merged() -> None:
     """One record each, under the same replay id; the plain channel has them merged."""
     world = channel(replace(CALM, merge=1.0), enriched=(KEY,))
@@ -72,6 +75,7 @@ def test_gaps_are_not_enriched() -> None:
     assert (got.kind, got.filled) == ("GAP_UPDATE", {})
 
 
+@pytest.mark.honest("pubsub", 11)
 def test_a_filter_judges_the_record_as_it_is() -> None:
     """UPDATE and DELETE are judged by the current value, not by the null of the sparse body; the field is enriched."""
     world = channel(filter="(IsChild=false)")
@@ -87,6 +91,7 @@ def test_a_filter_judges_the_record_as_it_is() -> None:
     ]
 
 
+@pytest.mark.honest("pubsub", 11)
 def test_own_echoes_can_be_filtered_and_cost_nothing() -> None:
     """A filter over the header; what it holds back is no delivery."""
     world = channel(filter="NOT (ChangeEventHeader.changeOrigin LIKE '%client=concord%')")

@@ -56,8 +56,9 @@ def test_without_type_the_rest_moves_up() -> None:
     assert len(names) == 38
 
 
+@pytest.mark.honest("salesforce", 12)
 def test_events_have_no_start_and_no_end() -> None:
-    """Point 12: start comes from ActivityDateTime or ActivityDate, the end from the duration."""
+    """Start comes from ActivityDateTime or ActivityDate, the end from the duration."""
     left_out = {"StartDateTime", "EndDateTime", "EndDate", "EventSubtype", "IsArchived", "IsRecurrence2", "IsDeleted"}
     names = set(build_schema(EVENT).names)
     assert not names & (left_out | {"SystemModstamp", "Id"})
@@ -73,6 +74,7 @@ def test_relation_fields(shared: bool) -> None:
     assert names == ("RelationId", "EventId", *added, "Status", "RespondedDate", "Response", *audit)
 
 
+@pytest.mark.honest("pubsub", 8)
 def test_header_and_unions_have_the_captured_shape() -> None:
     """Null is branch 0 with default null; the header and its members are no unions; docs end with a field id."""
     custom = column("CalSync_External_Id__c", "string", "Key", "NCU", custom=True)
@@ -95,6 +97,7 @@ def test_header_and_unions_have_the_captured_shape() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.honest("pubsub", 3)
 def test_the_id_is_the_md5_of_the_schema() -> None:
     """22 characters of base64url."""
     schema = build_schema(EVENT)
@@ -123,8 +126,9 @@ def test_the_default_org_serves_the_package_fields(world: BusOrg) -> None:
     assert names[-1] == "Concord_Sync_Key__c"
 
 
+@pytest.mark.honest("salesforce", 14)
 def test_a_new_field_changes_id_and_positions_mid_stream(world: BusOrg) -> None:
-    """Point 14: events before and after the change carry different schema ids, and each decodes with its own."""
+    """Events before and after the change carry different schema ids, and each decodes with its own."""
     listener = world.listen()
     key = world.org.event()
     old = listener.one()

@@ -39,6 +39,7 @@ def ids_of(world: BusOrg, stream: ManagedSubscription) -> list[bytes]:
     return [replay for batch in stream.step() for _, replay in batch.events]
 
 
+@pytest.mark.honest("pubsub", 13)
 def test_it_resumes_after_what_was_committed() -> None:
     """By developer name or id, of 15 or 18 characters; the client sends no replay id."""
     world = managed_bus()
@@ -114,6 +115,7 @@ def test_an_older_commit_is_refused() -> None:
     assert errors == ["", "A later replay ID is committed already"]
 
 
+@pytest.mark.honest("pubsub", 13)
 def test_commits_may_be_answered_in_one() -> None:
     """N to 1: the answer to the newest stands for those before it."""
     world = managed_bus(replace(CALM, batch_events=None))
@@ -136,6 +138,7 @@ def test_only_one_stream_at_a_time() -> None:
     opened(world)
 
 
+@pytest.mark.honest("pubsub", 13)
 def test_stopping_ends_the_stream_and_forgets_the_commit() -> None:
     """STOP discards the committed id; RUN lets it begin anew."""
     world = managed_bus()

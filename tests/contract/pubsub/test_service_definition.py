@@ -42,6 +42,7 @@ def described(field: object) -> str:
     return f"{'*' if field.is_repeated else ''}{kind} {field.name}"
 
 
+@pytest.mark.honest("pubsub", 1)
 @pytest.mark.parametrize("name", TABLE)
 def test_fields_have_the_tabled_numbers(name: str) -> None:
     """Numbers run from 1 in the order of the table, with the tabled types."""
@@ -50,12 +51,14 @@ def test_fields_have_the_tabled_numbers(name: str) -> None:
     assert {field.number: described(field) for field in fields} == expected
 
 
+@pytest.mark.honest("pubsub", 1)
 def test_there_is_no_other_message() -> None:
     """What is defined is what is tabled."""
     file = POOL.FindFileContainingSymbol("eventbus.v1.TopicInfo")
     assert set(file.message_types_by_name) == set(TABLE)
 
 
+@pytest.mark.honest("pubsub", 1)
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -69,6 +72,7 @@ def test_enums_have_the_tabled_numbers(name: str, values: dict[str, int]) -> Non
     assert {value.name: value.number for value in enum.values} == values
 
 
+@pytest.mark.honest("pubsub", 1)
 def test_methods_take_and_give_what_is_tabled() -> None:
     """Six methods; three stream both ways."""
     found = {one.name: (one.input_type.name, one.output_type.name, one.client_streaming) for one in methods()}

@@ -1,4 +1,4 @@
-"""Subscribe: flow control, keepalive, replay, ends. Section 6 of the reference, points 16 to 20."""
+"""Subscribe: flow control, keepalive, replay, ends.."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def code_of(caught: pytest.ExceptionInfo[PubSubError]) -> tuple[str, str]:
 # --- flow control ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("pubsub", 6)
 def test_no_more_than_asked_for_is_sent(world: BusOrg) -> None:
     """Events wait until they are asked for; requests add up; the answer says how many may still follow."""
     listener = world.listen(count=2)
@@ -36,8 +37,9 @@ def test_no_more_than_asked_for_is_sent(world: BusOrg) -> None:
     assert (len(batch.events), batch.pending) == (3, 3)
 
 
+@pytest.mark.honest("salesforce", 18)
 def test_outstanding_is_capped_at_100(world: BusOrg) -> None:
-    """Point 18: more counts as 100, at once or added up."""
+    """More counts as 100, at once or added up."""
     listener = world.listen(count=5_000)
     listener.ask(80)
     for _ in range(103):
@@ -46,9 +48,10 @@ def test_outstanding_is_capped_at_100(world: BusOrg) -> None:
     assert (len(batch.events), batch.pending) == (100, 0)
 
 
+@pytest.mark.honest("salesforce", 18)
 @pytest.mark.parametrize("count", [0, -1])
 def test_asking_for_nothing_is_an_error(world: BusOrg, count: int) -> None:
-    """Point 18."""
+    """In the first request and in a later one."""
     with pytest.raises(PubSubError) as caught:
         world.listen(count=count)
     assert code_of(caught) == ("INVALID_ARGUMENT", "subscription.fetch.requested.events.invalid")
@@ -57,6 +60,7 @@ def test_asking_for_nothing_is_an_error(world: BusOrg, count: int) -> None:
         listener.ask(count)
 
 
+@pytest.mark.honest("pubsub", 6)
 def test_batches_have_any_size() -> None:
     """The service splits as it likes; nothing is lost and order is kept."""
     world = build_bus(behaviour=replace(CALM, batch_events=None))
@@ -72,6 +76,7 @@ def test_batches_have_any_size() -> None:
 # --- first and later requests ---------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("pubsub", 4)
 def test_the_first_request_fixes_the_topic(world: BusOrg) -> None:
     """Later ones may leave it out or repeat it; another one is an error; their replay settings are ignored."""
     listener = world.listen()
@@ -82,6 +87,7 @@ def test_the_first_request_fixes_the_topic(world: BusOrg) -> None:
     assert code_of(caught) == ("INVALID_ARGUMENT", "subscription.fetch.topic.mismatch")
 
 
+@pytest.mark.honest("pubsub", 4, 5, 7)
 @pytest.mark.parametrize(
     ("fetch", "expected"),
     [
@@ -101,6 +107,7 @@ def test_a_bad_first_request(world: BusOrg, fetch: dict[str, str], expected: tup
     assert code_of(caught) == expected
 
 
+@pytest.mark.honest("pubsub", 7)
 def test_a_fresh_token_is_taken_in_the_stream(world: BusOrg) -> None:
     """auth_refresh with a good token changes nothing; a stream outlives the token it began with."""
     listener = world.listen()
@@ -113,6 +120,7 @@ def test_a_fresh_token_is_taken_in_the_stream(world: BusOrg) -> None:
 # --- replay ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("pubsub", 5)
 def test_latest_starts_now_and_earliest_at_the_oldest(world: BusOrg) -> None:
     """EARLIEST brings what is kept, LATEST only what comes."""
     world.org.event()
@@ -122,6 +130,7 @@ def test_latest_starts_now_and_earliest_at_the_oldest(world: BusOrg) -> None:
     assert (len(latest.take()), len(earliest.take())) == (1, 2)
 
 
+@pytest.mark.honest("pubsub", 5)
 def test_custom_starts_after_its_id(world: BusOrg) -> None:
     """Resuming from any received id brings exactly what followed it."""
     listener = world.listen()
@@ -132,8 +141,9 @@ def test_custom_starts_after_its_id(world: BusOrg) -> None:
         assert [other.header["recordIds"][0] for other in again.take()] == keys[place + 1 :]
 
 
+@pytest.mark.honest("salesforce", 16)
 def test_replay_ids_are_ten_opaque_bytes_with_gaps(world: BusOrg) -> None:
-    """Point 16: rising as bytes, never contiguous throughout."""
+    """Rising as bytes, never contiguous throughout."""
     listener = world.listen()
     for _ in range(30):
         world.org.event()
@@ -144,6 +154,7 @@ def test_replay_ids_are_ten_opaque_bytes_with_gaps(world: BusOrg) -> None:
     assert len(steps) > 3
 
 
+@pytest.mark.honest("salesforce", 19)
 @pytest.mark.parametrize("given", [b"x", b"\0" * 10, b"\xff" * 10, b"\0" * 8, b"\0\0\0\0\0\0\0\x01\0\0"])
 def test_an_id_that_was_never_given_out_is_corrupted(world: BusOrg, given: bytes) -> None:
     """A computed or foreign id is refused."""
@@ -173,8 +184,9 @@ def test_the_id_next_to_a_good_one_is_corrupted(world: BusOrg) -> None:
         world.listen(preset="CUSTOM", replay_id=computed)
 
 
+@pytest.mark.honest("salesforce", 19)
 def test_events_are_kept_for_72_hours(world: BusOrg) -> None:
-    """Point 19: before that an id is good, after it it is corrupted, and EARLIEST has forgotten the event."""
+    """Before that an id is good, after it it is corrupted, and EARLIEST has forgotten the event."""
     listener = world.listen()
     world.org.event()
     first = listener.one().replay_id
@@ -188,8 +200,9 @@ def test_events_are_kept_for_72_hours(world: BusOrg) -> None:
     assert len(world.listen(preset="EARLIEST").take()) == 1
 
 
+@pytest.mark.honest("salesforce", 19)
 def test_a_restarted_stream_knows_no_old_id(world: BusOrg) -> None:
-    """Point 19: the org has moved; open streams end; what comes has ids that no old one equals."""
+    """The org has moved; open streams end; what comes has ids that no old one equals."""
     listener = world.listen()
     world.org.event()
     old = listener.one().replay_id
@@ -204,6 +217,7 @@ def test_a_restarted_stream_knows_no_old_id(world: BusOrg) -> None:
     assert fresh.one().replay_id > old
 
 
+@pytest.mark.honest("salesforce", 19)
 def test_a_subscriber_behind_the_retention_is_told(world: BusOrg) -> None:
     """Events that were dropped before they were asked for end the stream instead of vanishing silently."""
     listener = world.listen(count=1)
@@ -232,6 +246,7 @@ def test_a_reader_that_is_up_to_date_survives_expiry(world: BusOrg) -> None:
 # --- silence --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("salesforce", 18)
 def test_a_silent_stream_is_kept_alive(world: BusOrg) -> None:
     """Within 270 s an empty answer comes, with an id to store that leads to what follows."""
     listener = world.listen(RELATIONS, count=7)
@@ -260,6 +275,7 @@ def test_an_id_of_a_keepalive_outlives_older_events(world: BusOrg) -> None:
     assert world.listen(preset="CUSTOM", replay_id=batch.latest_replay_id).take() == []
 
 
+@pytest.mark.honest("salesforce", 18)
 @pytest.mark.parametrize(("code", "raises"), [("", False), ("subscription.internal.error", True)])
 def test_a_stream_that_asks_for_nothing_is_closed(code: str, raises: bool) -> None:
     """70 s after its last event an idle stream ends; with which status is a switch."""
@@ -302,8 +318,9 @@ def test_a_closed_request_side_still_gets_what_it_asked_for(world: BusOrg) -> No
 # --- rights, limits, faults -----------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("salesforce", 17)
 def test_without_view_all_data_the_single_channel_is_refused(world: BusOrg) -> None:
-    """Point 17: an error on the channel of one object, silence on a shared one."""
+    """An error on the channel of one object, silence on a shared one."""
     with pytest.raises(PubSubError) as caught:
         world.listen(EVENTS, user="ada@firm.example")
     assert code_of(caught) == ("PERMISSION_DENIED", "subscription.topic.cannot.subscribe")
@@ -312,6 +329,7 @@ def test_without_view_all_data_the_single_channel_is_refused(world: BusOrg) -> N
     assert shared.take() == []
 
 
+@pytest.mark.honest("salesforce", 17)
 def test_a_change_of_rights_arrives_within_ten_minutes(world: BusOrg) -> None:
     """An open stream goes silent, or ends on a single channel; a granted right opens the shared one."""
     single, shared = world.listen(EVENTS), world.listen(ALL)
@@ -329,8 +347,9 @@ def test_a_change_of_rights_arrives_within_ten_minutes(world: BusOrg) -> None:
     assert code_of(caught)[1] == "subscription.topic.cannot.subscribe"
 
 
+@pytest.mark.honest("salesforce", 20)
 def test_deliveries_are_counted_over_all_subscribers() -> None:
-    """Point 20: the last ones are delivered, then every stream ends; the rest is there after 24 hours, by id."""
+    """The last ones are delivered, then every stream ends; the rest is there after 24 hours, by id."""
     world = build_bus(behaviour=replace(CALM, deliveries_max=5))
     first, second = world.listen(), world.listen()
     for _ in range(3):
@@ -358,8 +377,9 @@ def test_streams_can_be_cut(world: BusOrg) -> None:
         world.bus.cut_streams("nonsense")
 
 
+@pytest.mark.honest("salesforce", 16)
 def test_duplicates_have_the_same_event_id(world: BusOrg) -> None:
-    """Point 16: published again, with another replay id."""
+    """Published again, with another replay id."""
     listener = world.listen()
     world.org.event()
     first = listener.one()

@@ -1,4 +1,4 @@
-"""The change log: what a change data capture stream will be built from. Section 9, points 15, 16 and 21."""
+"""The change log: what a change data capture stream will be built from."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def last(org: SalesforceClient) -> Change:
     return org.simulator.changes[-1]
 
 
+@pytest.mark.honest("salesforce", 21)
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
@@ -29,7 +30,7 @@ def last(org: SalesforceClient) -> Change:
     ],
 )
 def test_the_origin_says_what_wrote(org: SalesforceClient, headers: dict[str, str], expected: str) -> None:
-    """Point 21: the API, its version and the client; SfdcInternalAPI for the browser; nothing for the system."""
+    """The API, its version and the client; SfdcInternalAPI for the browser; nothing for the system."""
     org.create("Event", event_body(), **headers)
     assert last(org).change_origin == expected
     assert last(org).origin == headers.get("x_sim_origin", "api")
@@ -102,8 +103,9 @@ def test_an_update_without_difference_is_a_change_by_switch() -> None:
         assert moved is logged
 
 
+@pytest.mark.honest("salesforce", 16)
 def test_numbers_are_large_rising_and_whole_seconds(org: SalesforceClient) -> None:
-    """Point 16: commit numbers above 2**53 that rise with gaps; commit timestamps in whole seconds."""
+    """Commit numbers above 2**53 that rise with gaps; commit timestamps in whole seconds."""
     org.clock.advance(0.7)
     for _ in range(5):
         org.event()
@@ -115,8 +117,9 @@ def test_numbers_are_large_rising_and_whole_seconds(org: SalesforceClient) -> No
     assert {change.commit_timestamp % 1000 for change in org.simulator.changes} == {0}
 
 
+@pytest.mark.honest("salesforce", 15)
 def test_an_invitation_is_numbered_in_one_transaction(org: SalesforceClient) -> None:
-    """Point 15: the copy comes before the relation, both under one key; the parent's derived marks are no change."""
+    """The copy comes before the relation, both under one key; the parent's derived marks are no change."""
     key = org.event()
     org.create("EventRelation", {"EventId": key, "RelationId": org.ids["bob"]})
     copy, relation = org.simulator.changes[-2:]

@@ -1,4 +1,4 @@
-"""Collections: many records in one call. Section 9, point 2."""
+"""Collections: many records in one call."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def codes(results: list[dict[str, Any]]) -> list[str | None]:
     return [None if item["success"] else item["errors"][0]["statusCode"] for item in results]
 
 
+@pytest.mark.honest("salesforce", 2)
 def test_mixed_results_come_inside_a_200(org: SalesforceClient) -> None:
-    """Point 2: 200 with results in order; errors say statusCode, message and fields; failed items have no id."""
+    """200 with results in order; errors say statusCode, message and fields; failed items have no id."""
     items = [record(), record(Subject="x" * 256), record("Contact", LastName="New")]
     response = org.post(PATH, {"allOrNone": False, "records": items})
     first, second, third = response.json()
@@ -131,7 +132,8 @@ def test_an_unknown_type_fails_its_item(org: SalesforceClient) -> None:
     assert codes(org.post(PATH, {"records": [record("Meeting"), record()]}).json()) == ["INVALID_TYPE", None]
 
 
+@pytest.mark.honest("salesforce", 25)
 def test_a_lock_fails_single_items(org: SalesforceClient) -> None:
-    """Section 9, point 25: an injected lock meets one item of the collection."""
+    """An injected lock meets one item of the collection."""
     org.simulator.faults.lock_writes = 1
     assert codes(org.post(PATH, {"records": [record(), record()]}).json()) == ["UNABLE_TO_LOCK_ROW", None]

@@ -1,4 +1,4 @@
-"""Section 9, point 10: the times of events, section 1 rules 1 to 7."""
+"""The times of events, section 1 rules 1 to 7."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def refusal(org: SalesforceClient, **fields: Any) -> tuple[int, str, list[str]]:
     return error_of(org.post("/sobjects/Event", {"Subject": "x", **fields}))
 
 
+@pytest.mark.honest("salesforce", 10)
 @pytest.mark.parametrize(
     "fields",
     [
@@ -41,6 +42,7 @@ def test_a_timed_event_is_whole_however_it_was_written(org: SalesforceClient, fi
     assert (row["EndDateTime"], row["EndDate"], row["DurationInMinutes"]) == (ELEVEN, "2026-05-21", 60)
 
 
+@pytest.mark.honest("salesforce", 10)
 def test_a_timed_event_needs_a_start_and_an_end(org: SalesforceClient) -> None:
     """Rule 1: without a start, or without end and duration, the create is refused."""
     assert refusal(org, StartDateTime=TEN)[1] == "REQUIRED_FIELD_MISSING"
@@ -48,6 +50,7 @@ def test_a_timed_event_needs_a_start_and_an_end(org: SalesforceClient) -> None:
     assert refusal(org, ActivityDate="2026-05-21", DurationInMinutes=60)[1] == "REQUIRED_FIELD_MISSING"
 
 
+@pytest.mark.honest("salesforce", 10)
 def test_the_same_moment_written_in_disagreement_is_an_error(org: SalesforceClient) -> None:
     """Rule 2: StartDateTime, ActivityDateTime and ActivityDate must agree; so must duration and end (rule 1)."""
     assert refusal(org, StartDateTime=TEN, ActivityDateTime=ELEVEN, DurationInMinutes=5)[:2] == (
@@ -78,6 +81,7 @@ def test_the_error_names_the_field_that_was_sent(org: SalesforceClient) -> None:
     assert refusal(org, StartDateTime=TEN, EndDateTime="2026-06-04T10:01:00Z")[2] == ["EndDateTime"]
 
 
+@pytest.mark.honest("salesforce", 10)
 def test_fourteen_days_are_the_longest(org: SalesforceClient) -> None:
     """Rule 4 with multiday events: 20,160 minutes pass, one more does not; fourteen whole days likewise."""
     assert make(org, StartDateTime=TEN, DurationInMinutes=20160)["EndDateTime"] == "2026-06-04T10:00:00.000+0000"
@@ -88,6 +92,7 @@ def test_fourteen_days_are_the_longest(org: SalesforceClient) -> None:
     )
 
 
+@pytest.mark.honest("salesforce", 10)
 def test_an_org_without_multiday_events_stops_at_a_day() -> None:
     """Rule 4 without the switch: more than 1,440 minutes answer the documented text."""
     org = build_org(replace(Org(), multiday_events=False))
@@ -102,6 +107,7 @@ def test_an_org_without_multiday_events_stops_at_a_day() -> None:
     ]
 
 
+@pytest.mark.honest("salesforce", 10)
 @pytest.mark.parametrize(
     ("fields", "last", "minutes"),
     [
@@ -168,8 +174,9 @@ def test_a_reminder_needs_its_moment(org: SalesforceClient) -> None:
     assert row["IsReminderSet"] is True
 
 
+@pytest.mark.honest("salesforce", 5)
 def test_old_events_are_archived(org: SalesforceClient) -> None:
-    """Rule 7 and point 5: hidden from query and GET, shown by queryAll, still writable; a gap event tells of it."""
+    """Rule 7: hidden from query and GET, shown by queryAll, still writable; a gap event tells of it."""
     key = org.event(StartDateTime="2025-05-20T10:00:00Z", EndDateTime="2025-05-20T11:00:00Z")
     young = org.event(StartDateTime="2025-05-22T10:00:00Z", EndDateTime="2025-05-22T11:00:00Z")
     assert org.simulator.archive() == 1

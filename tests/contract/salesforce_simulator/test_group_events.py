@@ -1,4 +1,4 @@
-"""Group events: invitees, their copies, resources, privacy. Section 1 rules 8 to 10, section 9 points 7 to 9."""
+"""Group events: invitees, their copies, resources, privacy. Section 1 rules 8 to 10."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ def copies(org: SalesforceClient) -> list[dict[str, Any]]:
     return [row for row in org.simulator.records("Event") if row["IsChild"]]
 
 
+@pytest.mark.honest("salesforce", 7)
 def test_each_invited_user_gets_a_copy(org: SalesforceClient) -> None:
-    """Point 7: two invited users make three events and two relations; contacts and rooms make no copy."""
+    """Two invited users make three events and two relations; contacts and rooms make no copy."""
     key = org.event(OwnerId=org.ids["ada"])
     for who in ("bob", "cleo", "contact", "room"):
         invite(org, key, who)
@@ -64,8 +65,9 @@ def test_a_relation_touches_its_event_only_by_switch() -> None:
     assert org.read("Event", key)["SystemModstamp"] == "2026-05-20T12:02:00.000+0000"
 
 
+@pytest.mark.honest("salesforce", 7)
 def test_copies_follow_their_event(org: SalesforceClient) -> None:
-    """Point 7: a change of the event reaches the copies, each with a change event of its own."""
+    """A change of the event reaches the copies, each with a change event of its own."""
     key = org.event(OwnerId=org.ids["ada"])
     invite(org, key, "bob")
     org.patch(f"/sobjects/Event/{key}", {"Subject": "Moved", "StartDateTime": "2026-05-22T10:00:00Z"})
@@ -76,8 +78,9 @@ def test_copies_follow_their_event(org: SalesforceClient) -> None:
     assert last[0].transaction_key == last[1].transaction_key
 
 
+@pytest.mark.honest("salesforce", 7)
 def test_a_copy_takes_reminders_only(org: SalesforceClient) -> None:
-    """Point 7: any other edit of a copy is refused; it can be queried and deleted."""
+    """Any other edit of a copy is refused; it can be queried and deleted."""
     invite(org, org.event(OwnerId=org.ids["ada"]), "bob")
     (copy,) = copies(org)
     path = f"/sobjects/Event/{copy['Id']}"
@@ -87,15 +90,17 @@ def test_a_copy_takes_reminders_only(org: SalesforceClient) -> None:
     assert org.delete(path).status == 204
 
 
+@pytest.mark.honest("salesforce", 8)
 def test_a_copy_has_no_relations(org: SalesforceClient) -> None:
-    """Point 8: an EventRelation on a copy is refused."""
+    """An EventRelation on a copy is refused."""
     invite(org, org.event(OwnerId=org.ids["ada"]), "bob")
     (copy,) = copies(org)
     assert refusal(org, copy["Id"], "contact")[1:] == ("FIELD_INTEGRITY_EXCEPTION", ["EventId"])
 
 
+@pytest.mark.honest("salesforce", 8)
 def test_a_relations_ends_are_immutable(org: SalesforceClient) -> None:
-    """Point 8: EventId and RelationId cannot be changed; status and response can."""
+    """EventId and RelationId cannot be changed; status and response can."""
     key = org.event()
     relation = invite(org, key, "contact")
     path = f"/sobjects/EventRelation/{relation}"
@@ -106,9 +111,10 @@ def test_a_relations_ends_are_immutable(org: SalesforceClient) -> None:
     assert org.read("EventRelation", relation)["Status"] == "Accepted"
 
 
+@pytest.mark.honest("salesforce", 8)
 @pytest.mark.parametrize("field", ["IsWhat", "IsParent", "IsInvitee"])
 def test_shared_fields_need_shared_activities(org: SalesforceClient, field: str) -> None:
-    """Point 8: without Shared Activities the fields do not exist."""
+    """Without Shared Activities the fields do not exist."""
     assert refusal(org, org.event(), "contact", **{field: True})[1] == "INVALID_FIELD"
 
 
@@ -154,8 +160,9 @@ def test_a_deleted_event_takes_everything_along_and_brings_it_back(org: Salesfor
     assert [change.change_type for change in org.simulator.changes[-4:]] == ["UNDELETE"] * 4
 
 
+@pytest.mark.honest("salesforce", 9)
 def test_a_room_is_accepted_and_only_when_free(org: SalesforceClient) -> None:
-    """Point 9: a resource's status is Accepted; a second event at an overlapping time cannot have it."""
+    """A resource's status is Accepted; a second event at an overlapping time cannot have it."""
     first = org.event()
     relation = invite(org, first, "room")
     assert org.read("EventRelation", relation)["Status"] == "Accepted"
@@ -171,16 +178,18 @@ def test_a_room_is_accepted_and_only_when_free(org: SalesforceClient) -> None:
     assert org.read("Event", following)["StartDateTime"] == "2026-05-21T11:00:00.000+0000"
 
 
+@pytest.mark.honest("salesforce", 9)
 def test_an_all_day_event_occupies_a_room_to_the_end_of_its_last_day(org: SalesforceClient) -> None:
-    """Point 9 with rule 6: the last day counts whole."""
+    """Rule 6: the last day counts whole."""
     whole = org.create("Event", {"Subject": "x", "IsAllDayEvent": True, "ActivityDate": "2026-05-21"})
     invite(org, whole, "room")
     assert refusal(org, org.event(), "room")[1] == "FIELD_INTEGRITY_EXCEPTION"
     invite(org, org.event(StartDateTime="2026-05-22T00:00:00Z", EndDateTime="2026-05-22T01:00:00Z"), "room")
 
 
+@pytest.mark.honest("salesforce", 9)
 def test_calendars_are_read_only(org: SalesforceClient) -> None:
-    """Point 9: no create, update or delete on Calendar; query, retrieve and describe work."""
+    """No create, update or delete on Calendar; query, retrieve and describe work."""
     path = f"/sobjects/Calendar/{org.ids['room']}"
     assert error_of(org.post("/sobjects/Calendar", {"Name": "x"}))[1] == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
     assert error_of(org.patch(path, {"Name": "x"}))[1] == "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"

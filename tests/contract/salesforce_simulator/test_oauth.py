@@ -1,4 +1,4 @@
-"""Tokens: how they are given, what the answers say, and how they end. Section 9, point 24."""
+"""Tokens: how they are given, what the answers say, and how they end."""
 
 from __future__ import annotations
 
@@ -85,8 +85,9 @@ def test_client_credentials_by_header_or_form(simulator: SalesforceSimulator, ho
     assert body["issued_at"] == str(int(START.timestamp() * 1000))
 
 
+@pytest.mark.honest("salesforce", 24)
 def test_client_credentials_need_the_orgs_own_host(simulator: SalesforceSimulator) -> None:
-    """Point 24: login and test hosts refuse this flow."""
+    """Login and test hosts refuse this flow."""
     for host in ("login", "test"):
         response = ask(
             simulator, f"https://{host}.salesforce.com", basic=f"{KEY}:{SECRET}", grant_type="client_credentials"
@@ -115,11 +116,12 @@ def test_refusals_have_error_and_description(simulator: SalesforceSimulator, for
     assert response.json()["error"] == error
 
 
+@pytest.mark.honest("salesforce", 24)
 @pytest.mark.parametrize("kind", [int, str])
 def test_jwt_bearer_takes_exp_as_number_and_text(
     simulator: SalesforceSimulator, key: rsa.RSAPrivateKey, kind: type
 ) -> None:
-    """Point 24: simple-salesforce sends exp as a JSON string."""
+    """Simple-salesforce sends exp as a JSON string."""
     exp = kind(int(START.timestamp()) + 180)
     response = ask(simulator, grant_type=GRANT, assertion=assertion(key, exp=exp))
     assert (response.status, set(response.json())) == (
@@ -162,8 +164,9 @@ def test_the_password_grant(simulator: SalesforceSimulator) -> None:
     assert ask(simulator, **form, password="secretTOKEN").status == 200
 
 
+@pytest.mark.honest("salesforce", 24)
 def test_a_token_dies_without_warning(org: SalesforceClient) -> None:
-    """Point 24: after two hours a call answers 401 as a JSON list; nothing announced it."""
+    """After two hours a call answers 401 as a JSON list; nothing announced it."""
     org.clock.advance(7199)
     assert org.get("/limits").status == 200
     org.clock.advance(1)

@@ -19,8 +19,9 @@ def test_a_create_answers_201_with_an_id_and_a_location(org: SalesforceClient) -
     assert body["id"] == to18(body["id"][:15])
 
 
+@pytest.mark.honest("salesforce", 1)
 def test_updates_and_deletes_answer_204_with_an_empty_body(org: SalesforceClient) -> None:
-    """Section 9, point 1: PATCH and DELETE answer 204 and nothing else."""
+    """PATCH and DELETE answer 204 and nothing else."""
     key = org.event()
     for response in (org.patch(f"/sobjects/Event/{key}", {"Subject": "New"}), org.delete(f"/sobjects/Event/{key}")):
         assert (response.status, response.body) == (204, b"")
@@ -33,8 +34,9 @@ def test_a_post_can_stand_for_a_patch(org: SalesforceClient) -> None:
     assert org.read("Event", key)["Location"] == "Here"
 
 
+@pytest.mark.honest("salesforce", 3)
 def test_times_leave_with_milliseconds_and_a_numeric_offset(org: SalesforceClient) -> None:
-    """Section 9, point 3: `+0000`, three digits of milliseconds, never Z; audit dates in whole seconds."""
+    """`+0000`, three digits of milliseconds, never Z; audit dates in whole seconds."""
     org.clock.advance(0.789)
     row = org.read(
         "Event", org.event(StartDateTime="2026-05-21T12:00:00.250+02:00", EndDateTime=None, DurationInMinutes=5)
@@ -108,8 +110,9 @@ def test_what_does_not_exist_answers_404(org: SalesforceClient) -> None:
     assert message == "Provided external ID field does not exist or is not accessible: rid"
 
 
+@pytest.mark.honest("salesforce", 25)
 def test_a_second_delete_meets_a_deleted_entity(org: SalesforceClient) -> None:
-    """Section 9, point 25: deleting or changing a deleted record answers 404 ENTITY_IS_DELETED; reading it 404."""
+    """Deleting or changing a deleted record answers 404 ENTITY_IS_DELETED; reading it 404."""
     key = org.event()
     org.delete(f"/sobjects/Event/{key}")
     assert error_of(org.delete(f"/sobjects/Event/{key}"))[:2] == (404, "ENTITY_IS_DELETED")
@@ -117,8 +120,9 @@ def test_a_second_delete_meets_a_deleted_entity(org: SalesforceClient) -> None:
     assert error_of(org.get(f"/sobjects/Event/{key}"))[:2] == (404, "NOT_FOUND")
 
 
+@pytest.mark.honest("salesforce", 11)
 def test_unknown_and_read_only_fields_are_told_apart(org: SalesforceClient) -> None:
-    """Section 9, point 11: INVALID_FIELD for an unknown field, INVALID_FIELD_FOR_INSERT_UPDATE for a read-only one."""
+    """INVALID_FIELD for an unknown field, INVALID_FIELD_FOR_INSERT_UPDATE for a read-only one."""
     response = org.post("/sobjects/Event", event_body(Nope__c="x"))
     assert error_of(response)[:2] == (400, "INVALID_FIELD")
     assert response.json()[0]["message"] == "No such column 'Nope__c' on sobject of type Event"
@@ -138,18 +142,20 @@ def test_names_are_taken_in_any_case(org: SalesforceClient) -> None:
     assert org.read("EVENT", response.json()["id"])["Subject"] == "Low"
 
 
+@pytest.mark.honest("salesforce", 11)
 @pytest.mark.parametrize(
     ("field", "length"),
     [("Subject", 255), ("Location", 255), ("Description", 32000), ("practifi__External_ID__c", 255)],
 )
 def test_text_has_a_longest_length(org: SalesforceClient, field: str, length: int) -> None:
-    """Section 9, point 11: one character more than the field holds answers STRING_TOO_LONG with the limit."""
+    """One character more than the field holds answers STRING_TOO_LONG with the limit."""
     assert org.read("Event", org.event(**{field: "ü" * length}))[field] == "ü" * length
     response = org.post("/sobjects/Event", event_body(**{field: "x" * (length + 1)}))
     assert error_of(response) == (400, "STRING_TOO_LONG", [field])
     assert response.json()[0]["message"].endswith(f"(max length={length})")
 
 
+@pytest.mark.honest("salesforce", 11)
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -159,7 +165,7 @@ def test_text_has_a_longest_length(org: SalesforceClient, field: str, length: in
     ],
 )
 def test_restricted_picklists_take_api_values_only(org: SalesforceClient, field: str, value: str) -> None:
-    """Section 9, point 11: a label or an unknown value answers INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST."""
+    """A label or an unknown value answers INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST."""
     response = org.post("/sobjects/Event", event_body(**{field: value}))
     assert error_of(response) == (400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", [field])
     assert org.read("Event", org.event(ShowAs="OutOfOffice"))["ShowAs"] == "OutOfOffice"
@@ -241,8 +247,9 @@ def test_other_methods_are_not_allowed(org: SalesforceClient) -> None:
     assert error_of(org.delete("/sobjects/Event"))[:2] == (405, "METHOD_NOT_ALLOWED")
 
 
+@pytest.mark.honest("salesforce", 25)
 def test_the_only_lock_is_if_unmodified_since(org: SalesforceClient) -> None:
-    """Section 9, point 25: no ETag on Event; If-Unmodified-Since answers 412 after a change, in whole seconds."""
+    """No ETag on Event; If-Unmodified-Since answers 412 after a change, in whole seconds."""
     key = org.event()
     since = org.get(f"/sobjects/Event/{key}").headers["last-modified"]
     assert "etag" not in org.get(f"/sobjects/Event/{key}").headers
@@ -261,8 +268,9 @@ def test_text_is_stored_without_outer_space_and_empty_text_as_null(org: Salesfor
     assert (row["Subject"], row["Location"]) == ("Review", None)
 
 
+@pytest.mark.honest("salesforce", 25)
 def test_a_row_lock_can_be_injected(org: SalesforceClient) -> None:
-    """Section 9, point 25: the next n writes answer UNABLE_TO_LOCK_ROW and change nothing."""
+    """The next n writes answer UNABLE_TO_LOCK_ROW and change nothing."""
     key = org.event()
     org.simulator.faults.lock_writes = 2
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The replication windows: getUpdated and getDeleted. Section 9, point 6."""
+"""The replication windows: getUpdated and getDeleted."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def test_an_undeleted_record_is_no_longer_deleted(org: SalesforceClient) -> None
     assert org.window("updated", later(minutes=1), later(minutes=2)).json()["ids"] == [key]
 
 
+@pytest.mark.honest("salesforce", 6)
 def test_seconds_are_dropped_and_both_ends_count(org: SalesforceClient) -> None:
     """12:00:59 to 12:02:59 is read as 12:00:00 to 12:02:00, both included."""
     keys = []
@@ -67,6 +68,7 @@ def test_coverage_never_passes_the_present(org: SalesforceClient) -> None:
     assert body["latestDateCovered"] == "2026-05-20T12:01:00.000+0000"
 
 
+@pytest.mark.honest("salesforce", 6)
 @pytest.mark.parametrize(
     ("which", "start", "end"),
     [
@@ -85,6 +87,7 @@ def test_windows_have_limits(org: SalesforceClient, which: str, start: timedelta
     assert error_of(response)[:2] == (400, "INVALID_REPLICATION_DATE")
 
 
+@pytest.mark.honest("salesforce", 6)
 def test_thirty_and_fifteen_days_are_reached(org: SalesforceClient) -> None:
     """The limits themselves pass."""
     assert org.window("updated", START - timedelta(days=30), START).status == 200
@@ -98,6 +101,7 @@ def test_a_time_that_is_none_is_refused(org: SalesforceClient) -> None:
     assert error_of(org.get("/sobjects/Event/updated/"))[:2] == (400, "MISSING_ARGUMENT")
 
 
+@pytest.mark.honest("salesforce", 6)
 def test_coverage_is_held_back_at_times() -> None:
     """With a long transaction the answer ends early, says so, and lists nothing after that."""
     org = build_org(behaviour=replace(Behaviour().calm(), replication_hold=0.5, replication_hold_s=180))
@@ -113,6 +117,7 @@ def test_coverage_is_held_back_at_times() -> None:
     assert ends == {7, 8, 9, 10}
 
 
+@pytest.mark.honest("salesforce", 6)
 def test_following_the_coverage_loses_nothing() -> None:
     """Taking latestDateCovered as the next start finds every change, however coverage lags."""
     org = build_org(behaviour=replace(Behaviour().calm(), replication_hold=0.6, replication_hold_s=240))
@@ -134,6 +139,7 @@ def test_following_the_coverage_loses_nothing() -> None:
     assert made <= seen
 
 
+@pytest.mark.honest("salesforce", 6)
 def test_the_delete_log_is_purged() -> None:
     """Above its limit the log loses its oldest entries at the two-hourly run, the last two hours apart."""
     org = build_org(behaviour=replace(Behaviour().calm(), delete_log_rows_max=2))

@@ -19,16 +19,18 @@ from simulators.salesforce.ids import IdSource, canonical, to18
 from simulators.salesforce.org import Org
 
 
+@pytest.mark.honest("salesforce", 20)
 def test_calls_are_counted_and_shown(org: SalesforceClient) -> None:
-    """Section 9, point 20: Sforce-Limit-Info on every call, refused ones too; login and versions are free."""
+    """Sforce-Limit-Info on every call, refused ones too; login and versions are free."""
     assert org.get("/limits").headers["sforce-limit-info"] == "api-usage=1/100000"
     assert org.get("/sobjects/Nope").headers["sforce-limit-info"] == "api-usage=2/100000"
     org.get("/services/data")
     assert org.simulator.calls_used == 2
 
 
+@pytest.mark.honest("salesforce", 20)
 def test_the_daily_limit_cuts_with_403() -> None:
-    """Section 9, point 20: past the limit every call answers 403 with the known text, until the day has rolled on."""
+    """Past the limit every call answers 403 with the known text, until the day has rolled on."""
     org = build_org(replace(Org(), api_requests_max=3))
     for _ in range(3):
         assert org.get("/limits").status == 200

@@ -230,9 +230,10 @@ def test_the_message_points_at_the_fault(org: SalesforceClient) -> None:
     assert (extract, caret, place) == ("  Nope FROM Event", "  ^", "ERROR at Row:2:Column:3")
 
 
+@pytest.mark.honest("salesforce", 11)
 @pytest.mark.parametrize("clause", ["WHERE Description = 'x'", "WHERE Description LIKE '%x%'"])
 def test_description_cannot_be_filtered(org: SalesforceClient, clause: str) -> None:
-    """Section 9, point 11: long text in WHERE answers INVALID_FIELD with the known text; in ORDER BY likewise."""
+    """Long text in WHERE answers INVALID_FIELD with the known text; in ORDER BY likewise."""
     code, message = org.refused(f"SELECT Id FROM Event {clause}")
     assert code == "INVALID_FIELD"
     assert message.endswith("field 'Description' can not be filtered in a query call")
@@ -250,8 +251,9 @@ def test_days_are_those_of_the_user() -> None:
     assert [row["Subject"] for row in rows] == ["after"]
 
 
+@pytest.mark.honest("salesforce", 4, 5)
 def test_deleted_rows_show_in_query_all_only(week: SalesforceClient) -> None:
-    """Section 9, points 4 and 5: query hides a deleted row, queryAll shows it with IsDeleted."""
+    """Query hides a deleted row, queryAll shows it with IsDeleted."""
     key = week.query("SELECT Id FROM Event WHERE Subject = 'Tue call'")[0]["Id"]
     week.delete(f"/sobjects/Event/{key}")
     assert len(week.query("SELECT Id FROM Event")) == 4
@@ -260,8 +262,9 @@ def test_deleted_rows_show_in_query_all_only(week: SalesforceClient) -> None:
     assert week.query("SELECT Id FROM Event WHERE IsDeleted = true") == []
 
 
+@pytest.mark.honest("salesforce", 4)
 def test_pages_lead_to_each_other_and_keep_their_meaning() -> None:
-    """Section 9, point 4: every page has the full totalSize; a queryAll's pages say /query/ and stay queryAll."""
+    """Every page has the full totalSize; a queryAll's pages say /query/ and stay queryAll."""
     org = build_org(behaviour=replace(Behaviour().calm(), page_rows=4))
     keys = [org.event() for _ in range(10)]
     org.delete(f"/sobjects/Event/{keys[9]}")
@@ -279,8 +282,9 @@ def test_pages_lead_to_each_other_and_keep_their_meaning() -> None:
     assert [url.rsplit("-", 1)[1] for url in urls] == ["4", "8"]
 
 
+@pytest.mark.honest("salesforce", 4)
 def test_page_sizes_are_the_services_own() -> None:
-    """Section 9, point 4: a batch size asked for is an upper bound and a hint; pages have between 200 rows and it."""
+    """A batch size asked for is an upper bound and a hint; pages have between 200 rows and it."""
     org = build_org(behaviour=Behaviour(replication_hold=0.0))
     contact = {"attributes": {"type": "Contact"}, "LastName": "x"}
     for _ in range(6):
@@ -296,6 +300,7 @@ def test_page_sizes_are_the_services_own() -> None:
     assert len(set(sizes)) > 2
 
 
+@pytest.mark.honest("salesforce", 4)
 def test_a_dead_locator_is_refused() -> None:
     """An unknown locator, a bad offset and a locator older than two days answer INVALID_QUERY_LOCATOR."""
     org = build_org(behaviour=replace(Behaviour().calm(), page_rows=2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from support.salesforce_client import SalesforceClient, build_org, error_of, event_body
 
 from simulators.salesforce.org import Org
@@ -12,8 +13,9 @@ from simulators.salesforce.schema import column
 PATH = "/sobjects/Event/Concord_Sync_Key__c"
 
 
+@pytest.mark.honest("salesforce", 1)
 def test_upsert_creates_with_201_and_updates_with_200(org: SalesforceClient) -> None:
-    """Section 9, point 1: 201 with created true, then 200 with created false, each with id, success and errors."""
+    """201 with created true, then 200 with created false, each with id, success and errors."""
     first = org.patch(f"{PATH}/k-1", event_body())
     second = org.patch(f"{PATH}/k-1", {"Subject": "Again"})
     key = first.json()["id"]

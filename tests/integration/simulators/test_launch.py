@@ -243,6 +243,7 @@ def subscription(env: dict[str, str], url: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.honest("graph", 20)
 def test_a_subscription_is_validated_and_its_notifications_arrive(
     env: dict[str, str], http: httpx.Client, webhook: tuple[str, list[dict[str, Any]]]
 ) -> None:
@@ -257,6 +258,7 @@ def test_a_subscription_is_validated_and_its_notifications_arrive(
     assert got[0]["resourceData"]["id"] == created["id"]
 
 
+@pytest.mark.honest("graph", 20)
 def test_a_dead_endpoint_gets_no_subscription(env: dict[str, str], http: httpx.Client) -> None:
     """Nobody answers the handshake: 400, as from the real service."""
     refused = http.post(f"{env['GRAPH_URL']}/subscriptions", json=subscription(env, "http://127.0.0.1:9/graph"))
@@ -272,6 +274,7 @@ def test_every_answer_has_one_date(env: dict[str, str], http: httpx.Client) -> N
     assert len(http.get(f"{env['SF_URL']}/services/data/").headers.get_list("date")) == 1
 
 
+@pytest.mark.honest("graph", 12)
 def test_mails_name_who_caused_them(env: dict[str, str], http: httpx.Client) -> None:
     """One invitation and one cancellation for the one guest, caused by the client that wrote."""
     control = env["GRAPH_URL"].replace("/v1.0", "/_sim")
@@ -290,6 +293,7 @@ def test_mails_name_who_caused_them(env: dict[str, str], http: httpx.Client) -> 
     assert len(http.get(f"{control}/mails?since=1").json()) == 1
 
 
+@pytest.mark.honest("graph", 19)
 def test_a_lost_answer_leaves_one_event_and_a_retry_finds_it(env: dict[str, str], http: httpx.Client) -> None:
     """Cut after the effect, the same create again with its transactionId: one event, one mail."""
     events = f"{env['GRAPH_URL']}/users/{env['GRAPH_USER']}/events"
@@ -304,6 +308,7 @@ def test_a_lost_answer_leaves_one_event_and_a_retry_finds_it(env: dict[str, str]
     assert len(http.get(f"{control}/mails").json()) == 1
 
 
+@pytest.mark.honest("graph", 7)
 def test_expired_delta_tokens_and_throttled_mailboxes_can_be_asked_for(env: dict[str, str], http: httpx.Client) -> None:
     """The control surface reaches the service's own switches."""
     control = env["GRAPH_URL"].replace("/v1.0", "/_sim")
@@ -319,6 +324,7 @@ def test_expired_delta_tokens_and_throttled_mailboxes_can_be_asked_for(env: dict
     assert 25 <= int(throttled.headers["retry-after"]) <= 30
 
 
+@pytest.mark.honest("graph", 23)
 def test_the_fifth_concurrent_call_to_a_mailbox_is_refused(env: dict[str, str], http: httpx.Client) -> None:
     """While four answers are under way, the fifth gets 429 at once; another mailbox is free."""
     control = env["GRAPH_URL"].replace("/v1.0", "/_sim")

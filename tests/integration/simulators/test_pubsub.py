@@ -48,6 +48,7 @@ def client(simulators: Simulators, stubs: tuple[Any, Any]) -> Iterator[Client]:
         yield made
 
 
+@pytest.mark.honest("pubsub", 1, 3, 8)
 def test_a_change_arrives_with_its_schema(client: Client) -> None:
     """GetTopic, GetSchema, Subscribe, decode: what a client does first."""
     topic = client.stub.GetTopic(client.messages.TopicRequest(topic_name=EVENTS), metadata=client.metadata())
@@ -71,6 +72,7 @@ def test_a_change_arrives_with_its_schema(client: Client) -> None:
     assert value["IsPrivate"] is None
 
 
+@pytest.mark.honest("pubsub", 1)
 def test_tls_with_the_authority(simulators: Simulators, stubs: tuple[Any, Any]) -> None:
     """The certificate is good for who knows the authority, and for nobody else."""
     env = simulators.environment()
@@ -89,6 +91,7 @@ def test_tls_with_the_authority(simulators: Simulators, stubs: tuple[Any, Any]) 
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
+@pytest.mark.honest("pubsub", 6)
 def test_flow_control(client: Client) -> None:
     """Nothing comes unasked; asking adds up; the first stream's topic may be left out later."""
     stream = client.subscribe(count=1)
@@ -105,6 +108,7 @@ def test_flow_control(client: Client) -> None:
     assert (got, answer.pending_num_requested) == (2, 3)
 
 
+@pytest.mark.honest("pubsub", 5)
 def test_resume_by_replay_id(client: Client) -> None:
     """What was missed while away comes first, nothing twice."""
     stream = client.subscribe()
@@ -121,6 +125,7 @@ def test_resume_by_replay_id(client: Client) -> None:
     assert keys == missed
 
 
+@pytest.mark.honest("salesforce", 18)
 def test_silence_is_answered_and_idleness_ended(client: Client) -> None:
     """By the org's clock: an empty answer with an id within 270 s, the end after 70 s without a request."""
     stream = client.subscribe(RELATIONS)
@@ -135,6 +140,8 @@ def test_silence_is_answered_and_idleness_ended(client: Client) -> None:
     assert idle.call.code() is grpc.StatusCode.OK
 
 
+@pytest.mark.honest("pubsub", 2)
+@pytest.mark.honest("salesforce", 23)
 @pytest.mark.parametrize(
     ("metadata", "code"),
     [
@@ -152,8 +159,9 @@ def test_bad_metadata_end_every_kind_of_call(client: Client, metadata: dict[str,
         assert failure_of(client.open(call, **metadata).next) == expected
 
 
+@pytest.mark.honest("salesforce", 23)
 def test_errors_of_streams_are_in_the_trailers(client: Client) -> None:
-    """Point 23: the code, not only the message."""
+    """The code, not only the message."""
     invalid = grpc.StatusCode.INVALID_ARGUMENT
     for fetch, expected in (
         (client.fetch(EVENTS, 0), (invalid, "subscription.fetch.requested.events.invalid")),
@@ -174,6 +182,7 @@ def test_errors_of_streams_are_in_the_trailers(client: Client) -> None:
     assert failed == (grpc.StatusCode.NOT_FOUND, "schema.meta.permission")
 
 
+@pytest.mark.honest("pubsub", 14)
 def test_publishing_is_refused(client: Client) -> None:
     """Change events are the org's own."""
     event = client.messages.ProducerEvent(id="1", schema_id="x", payload=b"x")
@@ -185,6 +194,7 @@ def test_publishing_is_refused(client: Client) -> None:
     assert failure_of(stream.next) == expected
 
 
+@pytest.mark.honest("pubsub", 13)
 def test_managed_subscription(client: Client) -> None:
     """Deployed by control, read by developer name, committed, resumed."""
     deployed = {"developer_name": "Concord", "topic": EVENTS, "default_replay": "EARLIEST"}
@@ -219,6 +229,7 @@ def test_managed_subscription(client: Client) -> None:
     assert failure_of(stream.next) == expected
 
 
+@pytest.mark.honest("salesforce", 16, 19, 22)
 def test_everything_can_be_made_to_go_wrong(client: Client) -> None:
     """Each fault of the control surface shows on the wire."""
     simulators = client.simulators
