@@ -81,11 +81,15 @@ IcsFiles = Annotated[list[Path] | None, typer.Option("--ics", help="iCalendar fi
 def _run_role(need: str, build: Callable[[Config], Any], worker: str | None) -> None:
     from concord.guard import run_app
     from concord.observing import configure_logs
+    from concord.telemetry.role import answering
 
     named = {} if worker is None else {"CONCORD_WORKER": worker}
     config = load_config(need, {**os.environ, **named})
-    configure_logs(config.log_level)
-    raise typer.Exit(run_app(build(config)))
+    configure_logs(config.log_level, config.log_format)
+    app = build(config)
+    with answering(app, config.metrics_host, config.metrics_port):
+        code = run_app(app)
+    raise typer.Exit(code)
 
 
 @source.command("graph")
@@ -128,6 +132,21 @@ def sink_salesforce(worker: Worker = None) -> None:
     _run_role("salesforce", salesforce_sink.build, worker)
 
 
+@app.command("exporter", rich_help_panel=RUN)
+def exporter() -> None:
+    """Serve lag, states, pairs, held writes and quarantine of the whole deployment to Prometheus; one is enough.
+
+    Needs CONCORD_METRICS_PORT. Looks every CONCORD_EXPORTER_S seconds, from outside: it commits nothing and a stuck
+    worker cannot hide from it.
+    """
+    from concord.observing import configure_logs
+    from concord.telemetry.exporter import run_exporter
+
+    config = load_config("exporter")
+    configure_logs(config.log_level, config.log_format)
+    run_exporter(config)
+
+
 PortBase = Annotated[int, typer.Option(help="Graph on +1, Salesforce on +2; the same over TLS on +11 and +12.")]
 SeedFile = Annotated[Path | None, typer.Option(help="Users, mailboxes, contacts, rooms, events (JSON).")]
 PrintEnv = Annotated[bool, typer.Option("--print-env", help="NAME=value lines once everything listens.")]
@@ -165,9 +184,10 @@ def dev(
     print_env: PrintEnv = False,
     stop: Annotated[bool, typer.Option("--stop", help="End what an earlier `concord dev` left running.")] = False,
 ) -> None:
-    """Broker, simulators and every role on this machine until Ctrl-C, with fast polling.
+    """Broker, simulators, every role and the exporter on this machine until Ctrl-C, with fast polling.
 
-    The simulators are left alone: whoever calls their APIs plays the users.
+    The simulators are left alone: whoever calls their APIs plays the users. Metrics are served on --port-base +30 (the
+    exporter) and +31 to +35 (the roles); .concord/targets.json names them for Prometheus.
     """
     from concord.dev import DevOptions, run_dev, stop_dev
 
@@ -176,7 +196,12 @@ def dev(
     raise typer.Exit(
         run_dev(
             DevOptions(
-                port_base=port_base, seed_file=seed_file, ics=tuple(ics or ()), persist=persist, print_env=print_env
+                port_base=port_base,
+                seed_file=seed_file,
+                ics=tuple(ics or ()),
+                persist=persist,
+                print_env=print_env,
+                exporter=True,
             )
         )
     )

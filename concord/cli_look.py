@@ -286,34 +286,57 @@ def lag_line(rows: list[Lag]) -> str:
     return f"Lag: {plural(records, 'record')} behind{age} ({worst.group or 'read by no group'}, {worst.topic})."
 
 
-def lag(as_json: AsJson = False) -> None:
+def lag(
+    over: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0.1, help="Look for so long, and tell rate and state as well."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Consumer lag as the broker sees it: per group, topic and partition, what is committed and what waits.
 
     "Behind" is the number of records not yet dealt with; "seconds" how long ago the oldest of them was written. A row
-    without a group is a topic with records that no worker has read yet.
+    without a group is a topic with records that no worker has read yet. With --over, the state is that of
+    `concord exporter`: ok, warn (moves, but falls behind), stop (behind, nothing moves, no worker), stall (the same,
+    although there are workers), rewind (went back). Exit code 1 when one stops or stalls.
+
+    Example: concord lag --over 20
     """
+    broker = load_config().broker
+    if over is not None:
+        _lag_over(broker, over, as_json=as_json)
+        return
     from concord.lag import read_lag
 
-    rows = read_lag(load_config().broker)
+    rows = read_lag(broker)
     if as_json:
         print_json(rows)
         return
-    print_table(
-        ("group", "topic", "partition", "committed", "end", "behind", "seconds"),
-        [
-            (
-                row.group or "(none)",
-                row.topic,
-                row.partition,
-                row.committed,
-                row.end,
-                row.records_behind,
-                row.seconds_behind,
-            )
-            for row in rows
-        ],
-    )
+    print_table(LAG_COLUMNS, [_lag_row(row) for row in rows])
     say(lag_line(rows))
+
+
+LAG_COLUMNS: Final = ("group", "topic", "partition", "committed", "end", "behind", "seconds")
+
+
+def _lag_row(row: Lag) -> tuple[Any, ...]:
+    return (
+        row.group or "(none)", row.topic, row.partition, row.committed, row.end, row.records_behind, row.seconds_behind
+    )  # fmt: skip
+
+
+def _lag_over(broker: str, seconds: float, *, as_json: bool) -> None:
+    from concord.telemetry.progress import State, watch_progress
+
+    found = watch_progress(broker, seconds)
+    if as_json:
+        print_json([asdict(one.lag) | {"rate": round(one.rate, 3), "state": one.state} for one in found])
+    else:
+        rows = [(*_lag_row(one.lag), round(one.rate, 1), one.state.value) for one in found]
+        print_table((*LAG_COLUMNS, "per second", "state"), rows)
+        say(lag_line([one.lag for one in found]))
+    if any(one.state in (State.STOP, State.STALL) for one in found):
+        raise typer.Exit(1)
 
 
 def sources(as_json: AsJson = False) -> None:

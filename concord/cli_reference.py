@@ -1,6 +1,6 @@
 """Writes the reference pages from what the program itself says: `python -m concord.cli_reference`.
 
-A test compares docs/reference/cli.md and docs/reference/configuration.md with what this module writes.
+A test compares the pages in docs/reference with what this module writes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from concord.config import NEEDS, PREFIX, Config
+from concord.telemetry.names import CATALOGUE
 
 MADE: Final = "This page is written by `python -m concord.cli_reference`; change the texts in the code."
 FOLDER: Final = Path("docs") / "reference"
@@ -26,6 +27,7 @@ _NEEDED_BY: Final = {
     "broker": "everything",
     "graph": "`source graph`, `sink graph`",
     "salesforce": "`source salesforce`, `sink salesforce`",
+    "exporter": "`exporter`",
 }
 
 
@@ -117,11 +119,39 @@ def _needed_by(name: str) -> str:
     return _NEEDED_BY[groups[0]] if groups else ""
 
 
-PAGES: Final = {"cli.md": command_page, "configuration.md": configuration_page}
+_METRICS: Final = """# Metrics
+
+{made}
+
+Each role and `concord exporter` serve `/metrics`, `/healthz` and `/readyz` on `CONCORD_METRICS_PORT`; without one
+nothing is served. `/healthz` answers 503 only where a restart helps: when nothing in the process moves any more.
+`/readyz` answers 503 and says why while the group is being joined, tables are recovered, or the broker or the role's
+service does not answer; the exporter while its last look is old or failed. Both give JSON:
+`{{"ok": false, "why_not": ["..."]}}`.
+
+No label holds a pair key, an address or a text. Names that begin with `kafka_` are those of kafka-lag-exporter. Beside
+these, every process serves `process_*` and `python_*` of the Prometheus client.
+
+| metric | type | labels | meaning | served by |
+|---|---|---|---|---|
+{rows}
+"""
+
+
+def metrics_page() -> str:
+    """Every metric as Markdown, from `concord.telemetry.names`."""
+    rows = []
+    for one in CATALOGUE:
+        labels = ", ".join(f"`{label}`" for label in one.labels)
+        rows.append(f"| `{one.name}` | {one.kind} | {labels} | {one.meaning} | {one.server} |")
+    return _METRICS.format(made=MADE, rows="\n".join(rows))
+
+
+PAGES: Final = {"cli.md": command_page, "configuration.md": configuration_page, "metrics.md": metrics_page}
 
 
 def main(folder: Path = FOLDER) -> int:
-    """Write both pages into a folder and name them."""
+    """Write the pages into a folder and name them."""
     for name, page in PAGES.items():
         (folder / name).write_text(page(), encoding="utf-8")
         sys.stdout.write(f"{folder / name}\n")

@@ -62,6 +62,14 @@ class Config(BaseSettings):
     )
     ca_file: Path | None = Field(None, description="CA bundle for both services (PEM)")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["", "json", "text"] = Field(
+        "", description="json or text; empty: text on a terminal, else json, one object a line"
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="port of /metrics, /healthz and /readyz; empty: not served, 0: any free one"
+    )
+    metrics_host: str = Field("127.0.0.1", description="address they are served on; 0.0.0.0 in a container")
+    exporter_s: float = Field(5.0, gt=0, description="time between two looks of `concord exporter` at all groups")
 
     graph_timer_s: float = Field(300.0, gt=0, description="each mailbox is looked at at least this often")
     salesforce_changes: Literal["cdc", "polling"] = Field(
@@ -108,6 +116,7 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "broker": ("broker",),
     "graph": ("broker", "graph_tenant", "graph_client_id", "graph_client_secret"),
     "salesforce": ("broker", "salesforce_url", "salesforce_client_id", "salesforce_client_secret"),
+    "exporter": ("broker", "metrics_port"),
 }
 
 

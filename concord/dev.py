@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -12,7 +13,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from urllib.parse import urlsplit
 from concord.broker import DevelopmentBroker, start_broker
 from concord.broker_settings import process_started
 from concord.changing import confirm, current_settings, read_directory
-from concord.processes import RoleProcesses, end_leftovers
+from concord.processes import EXPORTER, ROLES, RoleProcesses, end_leftovers
 from concord.topics import create_topics
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
@@ -35,6 +36,12 @@ STATE_DIR: Final = Path(".concord")
 PID_FILE: Final = "dev.pid"
 ENV_FILE: Final = "env"
 ROLES_FILE: Final = "roles.json"
+TARGETS_FILE: Final = "targets.json"
+
+# Metrics of the exporter are served on the port base and this, those of each role on the ports after it.
+METRICS_OFFSET: Final = 30
+# Ports below those that Linux and macOS give to outgoing connections.
+LISTENING: Final = (20_000, 32_000)
 
 # Longest wait for both directories before the welcome, in seconds: it takes eight on two idle cores.
 PEOPLE_S: Final = 60.0
@@ -67,16 +74,44 @@ class DevOptions:
     """Refuse a broker on which Concord's topics stand already."""
     changes: Literal["cdc", "polling"] = "cdc"
     """How changes in Salesforce are noticed."""
+    exporter: bool = False
+    """Whether the exporter runs as well."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What runs: the broker, both simulators, the roles, and the variables that reach them."""
+    """What runs: the broker, both simulators, the roles, the variables that reach them, and where each role serves its
+    metrics (a port)."""
 
     broker: DevelopmentBroker
     simulators: Simulators
     roles: RoleProcesses
     variables: dict[str, str]
+    metrics: dict[str, int]
+
+
+def metrics_ports(port_base: int, roles: Iterable[str]) -> dict[str, int]:
+    """Where each role serves its metrics: the same port in every run, or free ones for a port base of 0."""
+    order = (EXPORTER, *ROLES)
+    first = port_base + METRICS_OFFSET if port_base else _first_of_free_ports(len(order))
+    return {role: first + order.index(role) for role in roles}
+
+
+def _first_of_free_ports(count: int) -> int:
+    """Where so many ports in a row are free that no outgoing connection takes: a role that starts again needs its own
+    again."""
+    while True:
+        first = random.randrange(*LISTENING)
+        with ExitStack() as stack, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return first
+
+
+def write_targets(path: Path, metrics: Mapping[str, int]) -> None:
+    """What to scrape, as Prometheus reads it from a file (`file_sd_configs`)."""
+    found = [{"targets": [f"127.0.0.1:{port}"], "labels": {"role": role}} for role, port in metrics.items()]
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def free_port() -> int:
@@ -157,11 +192,15 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
         on_ready("topics")
         variables = role_variables(broker.address, simulators, state_dir, options.changes)
         end_leftovers(state_dir / ROLES_FILE)
-        roles = RoleProcesses(variables, state_dir / "logs", pids=state_dir / ROLES_FILE)
+        names = (*ROLES, EXPORTER) if options.exporter else tuple(ROLES)
+        metrics = metrics_ports(options.port_base, names)
+        write_targets(state_dir / TARGETS_FILE, metrics)
+        own = {role: {"CONCORD_METRICS_PORT": str(port)} for role, port in metrics.items()}
+        roles = RoleProcesses(variables, state_dir / "logs", names, state_dir / ROLES_FILE, own)
         stack.callback(roles.stop)
         roles.start()
         on_ready("roles")
-        yield Environment(broker, simulators, roles, variables)
+        yield Environment(broker, simulators, roles, variables, metrics)
 
 
 class Interruptions:
@@ -257,6 +296,7 @@ def _welcome(options: DevOptions, env: Environment) -> str:
   Salesforce        {env.simulators.salesforce_url}
   Kafka             {env.broker.address}
   logs              {options.state_dir / "logs"}
+  metrics           http://127.0.0.1:{env.metrics[EXPORTER]}/metrics, each role's in {options.state_dir / TARGETS_FILE}
 
 In another terminal:
   source {options.state_dir / ENV_FILE}

@@ -34,7 +34,7 @@ class Lag:
 
     `committed` is the next offset to be read, None before the first commit. `seconds_behind` is the age of the record
     there: 0 when nothing is behind, None when it was not asked for or the record is gone. `group` is "" for a
-    partition that holds records although no group of ours ever read it.
+    partition that holds records although no group of ours ever read it. `start` is the oldest offset left.
     """
 
     group: str
@@ -44,13 +44,18 @@ class Lag:
     end: int
     records_behind: int
     seconds_behind: float | None
+    start: int = 0
 
 
 class LagReader:
-    """Reads lag again and again over the same connections. A context manager; for one thread."""
+    """Reads lag again and again over the same connections. A context manager; for one thread.
+
+    `members` is how many workers each group had at the last reading.
+    """
 
     def __init__(self, broker: str) -> None:
         self._broker = broker
+        self.members: dict[str, int] = {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> LagReader:
@@ -95,10 +100,13 @@ class LagReader:
         """What each group of ours committed, and None for partitions that a member holds without a commit yet."""
         groups = [row["group_id"] for row in self._admin.list_groups() if row["group_id"].startswith(GROUP_PREFIX)]
         if not groups:
+            self.members = {}
             return {}
         known: dict[str, dict[Any, int | None]] = {group: {} for group in groups}
-        for group, described in self._admin.describe_groups(groups).items():
-            known[group] |= dict.fromkeys(_ours(_assigned(described)))
+        described = self._admin.describe_groups(groups)
+        self.members = {group: len(one["members"]) for group, one in described.items()}
+        for group, one in described.items():
+            known[group] |= dict.fromkeys(_ours(_assigned(one)))
         for group, offsets in self._admin.list_group_offsets(dict.fromkeys(groups)).items():
             known[group] |= {part: offsets[part].offset for part in _ours(offsets) if offsets[part].offset >= 0}
         return known
@@ -117,7 +125,7 @@ class LagReader:
         seconds: float | None = 0.0
         if behind:
             seconds = self._age(part, begin) if with_seconds else None
-        return Lag(group, part.topic, part.partition, at, end, behind, seconds)
+        return Lag(group, part.topic, part.partition, at, end, behind, seconds, start)
 
     def _age(self, part: Any, offset: int) -> float | None:
         """How long ago the record at an offset was written, in seconds; None when it cannot be read."""

@@ -23,12 +23,14 @@ QUIET: Final = frozenset(
 STACK_PLACES: Final = 25
 
 
-def configure_logs(level: str = "INFO", *, is_terminal: bool | None = None) -> None:
-    """Send the logs of this process to standard error: readable on a terminal, else one JSON object a line.
+def configure_logs(level: str = "INFO", form: str = "", *, is_terminal: bool | None = None) -> None:
+    """Send the logs of this process to standard error, as text for people or as one JSON object a line.
 
-    `level` is DEBUG, INFO, WARNING or ERROR. `is_terminal` None: ask standard error. May be called again.
+    `level` is DEBUG, INFO, WARNING or ERROR; `form` json, text, or "": text on a terminal. `is_terminal` None: ask
+    standard error. May be called again.
     """
     is_terminal = sys.stderr.isatty() if is_terminal is None else is_terminal
+    is_text = is_terminal if form == "" else form == "text"
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -48,13 +50,13 @@ def configure_logs(level: str = "INFO", *, is_terminal: bool | None = None) -> N
     )
     final: list[Any] = (
         [structlog.dev.ConsoleRenderer(colors=is_terminal)]
-        if is_terminal
+        if is_text
         else [structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), structlog.stdlib.ExtraAdder(), *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )

@@ -25,6 +25,8 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     "source-graph": ("source", "graph"),
     "source-salesforce": ("source", "salesforce"),
 }
+EXPORTER: Final = "exporter"
+COMMANDS: Final[dict[str, tuple[str, ...]]] = {**ROLES, EXPORTER: ("exporter",)}
 
 # A stopped role has this long before it is killed, in seconds. Ctrl-C ends everything within 10, and a role comes back
 # from being killed; in a deployment its own limit, 9.5, holds.
@@ -47,7 +49,8 @@ class _Running:
 
 @dataclass
 class RoleProcesses:
-    """All roles as child processes. `environ` is what they get beside this process's own; logs go to `log_dir`.
+    """All roles as child processes. `environ` is what they get beside this process's own, `own` what each gets alone;
+    logs go to `log_dir`.
 
     `pids` names a file that says which processes run, for `end_leftovers` should this process be killed.
     """
@@ -56,6 +59,7 @@ class RoleProcesses:
     log_dir: Path
     roles: tuple[str, ...] = tuple(ROLES)
     pids: Path | None = None
+    own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     restarts: int = 0
     _running: dict[str, _Running] = field(default_factory=dict)
     _halted: set[str] = field(default_factory=set)
@@ -74,10 +78,10 @@ class RoleProcesses:
 
     def _spawn(self, role: str) -> subprocess.Popen[bytes]:
         with (self.log_dir / f"{role}.log").open("ab") as log:
+            environ = {**os.environ, **self.environ, **self.own.get(role, {})}
             return subprocess.Popen(  # noqa: S603 - our own command line, no shell
-                [sys.executable, "-m", "concord", *ROLES[role]],
-                env={**os.environ, **self.environ}, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                [sys.executable, "-m", "concord", *COMMANDS[role]],
+                env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
     def _watch(self) -> None:

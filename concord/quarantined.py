@@ -46,33 +46,60 @@ class Quarantined:
     read: Read
 
     @property
+    def reason(self) -> str:
+        """The kind of error, one word: the class of what was raised, without its module."""
+        return self.error.rpartition(".")[2]
+
+    @property
     def can_retry(self) -> bool:
         """Whether it came from a topic it can be written back to; an item that a source could not read did not."""
         return self.topic in BY_NAME
 
 
-def fold(reads: Iterable[Read]) -> list[Quarantined]:
-    """The records that no note settles, in the order in which they were quarantined. Pure."""
-    found: dict[str, Quarantined] = {}
-    settled: set[str] = set()
-    for read in reads:
+class Shelf:
+    """The records that no note settles, folded one by one. Pure."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Quarantined] = {}
+        self._settled: set[str] = set()
+
+    def take(self, read: Read) -> None:
+        """One record of the topic: something quarantined, or a note about it."""
         headers = {name: value.decode("utf-8", "replace") for name, value in read.headers}
         if SETTLES in headers:
-            settled.add(headers[SETTLES])
-            continue
-        where = f"{read.partition}/{read.offset}"
-        found[where] = Quarantined(
-            where=where,
-            at=datetime.fromtimestamp(read.timestamp_ms / 1000, UTC),
-            topic=headers.get(ERRORS + "topic", ""),
-            partition=headers.get(ERRORS + "partition", ""),
-            offset=headers.get(ERRORS + "offset", ""),
-            stage=headers.get(ERRORS + "connector.name", ""),
-            error=headers.get(ERRORS + "exception.class.name", headers.get(ERRORS + "stage", "")),
-            message=headers.get(ERRORS + "exception.message", ""),
-            read=read,
-        )
-    return [row for where, row in found.items() if where not in settled]
+            self._settled.add(headers[SETTLES])
+            self._found.pop(headers[SETTLES], None)
+            return
+        row = _quarantined(read, headers)
+        if row.where not in self._settled:
+            self._found[row.where] = row
+
+    @property
+    def open(self) -> list[Quarantined]:
+        """What is open now, in the order in which it was taken."""
+        return list(self._found.values())
+
+
+def _quarantined(read: Read, headers: dict[str, str]) -> Quarantined:
+    return Quarantined(
+        where=f"{read.partition}/{read.offset}",
+        at=datetime.fromtimestamp(read.timestamp_ms / 1000, UTC),
+        topic=headers.get(ERRORS + "topic", ""),
+        partition=headers.get(ERRORS + "partition", ""),
+        offset=headers.get(ERRORS + "offset", ""),
+        stage=headers.get(ERRORS + "connector.name", ""),
+        error=headers.get(ERRORS + "exception.class.name", headers.get(ERRORS + "stage", "")),
+        message=headers.get(ERRORS + "exception.message", ""),
+        read=read,
+    )
+
+
+def fold(reads: Iterable[Read]) -> list[Quarantined]:
+    """The records that no note settles, in the order in which they were quarantined. Pure."""
+    shelf = Shelf()
+    for read in reads:
+        shelf.take(read)
+    return shelf.open
 
 
 def open_records(broker: str) -> list[Quarantined]:

@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import faust
 from faust.exceptions import ConsistencyError
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from faust.types import TP
+from prometheus_client.registry import Collector
 
 from concord.guard.agent import GuardedAgent
 from concord.guard.ending import RESTART_ME, end_process
@@ -90,12 +91,38 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         self._chores: list[asyncio.Task[None]] = []
         self._is_recovering = False
         self._ignored_since: float | None = None
+        self._beat: float | None = None
+        self.collectors: list[Collector] = []
+        """What the role measures beside the guard's own metrics; for `concord.telemetry.role`."""
+        self.conditions: list[Callable[[], str]] = []
+        """What the role needs to do its work: each says why it cannot, "" when it can."""
         self.on_rebalance_complete.connect(self._tables_recovered, weak=False)
 
     def alongside(self, companion: Companion) -> None:
         """Start this with the app, before the first record is delivered, and stop it after the last. Call it before
         the app runs."""
         self._companions.append(companion)
+
+    @property
+    def beat_age_s(self) -> float | None:
+        """Seconds since the event loop last got round; None before it began."""
+        beat = self._beat
+        return None if beat is None else time.monotonic() - beat
+
+    @property
+    def recovering(self) -> int:
+        """Changes of tables that are still to be recovered."""
+        return int(self.tables.recovery.active_remaining_total()) if self._is_recovering else 0
+
+    def why_not_ready(self) -> str:
+        """Why nothing is processed now, "" when partitions are held and their tables recovered. For any thread."""
+        if self._beat is None:
+            return "starting"
+        if self._holds is None:
+            return "no partitions are assigned: the group is being joined or rebalanced"
+        if self._is_recovering:
+            return f"tables are being recovered, {self.recovering} changes to go"
+        return ""
 
     async def commit(self, offsets: Any) -> bool:
         """Commit offsets, by (topic, partition), to the group. False when the group does not count us in now."""
@@ -218,7 +245,7 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
         """A process that was frozen longer than its session may have lost its partitions without knowing: it must not
         write a word more."""
         while True:
-            before = time.monotonic()
+            before = self._beat = time.monotonic()
             await asyncio.sleep(0.5)
             gap = time.monotonic() - before
             if gap > SESSION_TIMEOUT_S:
@@ -275,19 +302,14 @@ def build_app(
     return app
 
 
-def run_app(app: GuardedApp, *, metrics_port: int | None = None) -> int:
+def run_app(app: GuardedApp) -> int:
     """Run the app in this process until SIGINT or SIGTERM, and return the exit code: 0 after a clean stop.
 
-    A crash returns 1; when the guard itself ends the process the code is 70. `metrics_port` serves Prometheus metrics
-    on 127.0.0.1.
+    A crash returns 1; when the guard itself ends the process the code is 70.
     """
     for noisy in ("faust", "mode", "aiokafka"):
         # Their default level formats records for debugging even when nothing prints them.
         logging.getLogger(noisy).setLevel(logging.INFO)
-    if metrics_port is not None:
-        from prometheus_client import start_http_server
-
-        start_http_server(metrics_port, addr="127.0.0.1")
     for handler in logging.getLogger().handlers:
         handler.addFilter(OncePerWhile("aiokafka", "kafka"))
     loop = asyncio.new_event_loop()

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import Counter, Gauge
+from concord.telemetry import names
 
-_WHERE: Final = ("topic", "partition")
-
-HOLES: Final = Counter("concord_guard_holes", "Missing ranges found before an arrival", _WHERE)
-HEALED: Final = Counter("concord_guard_healed_records", "Records read back from the topic", _WHERE)
-REDONE: Final = Counter("concord_guard_redone_records", "Records that arrived again and ran again", _WHERE)
-SKIPPED: Final = Counter("concord_guard_skipped_records", "Records that arrived again and were passed over", _WHERE)
-LOST: Final = Counter("concord_guard_lost_offsets", "Offsets gone from the topic before they were processed", _WHERE)
-STALLS: Final = Counter("concord_guard_stalls", "Times that records stood in the topic and Faust gave none", _WHERE)
-SHED: Final = Counter("concord_guard_shed_records", "Arrivals let go for lack of room, read back later", _WHERE)
-RETRIES: Final = Counter("concord_guard_retries", "Steps called again after a passing condition", (*_WHERE, "error"))
-QUARANTINED: Final = Counter("concord_guard_quarantined", "Records sent to quarantine", (*_WHERE, "error"))
-IN_FLIGHT: Final = Gauge("concord_guard_in_flight", "Records started and not finished", _WHERE)
-POSITION: Final = Gauge("concord_guard_position", "Last offset up to which everything is finished", _WHERE)
+HOLES: Final = names.HOLES.counter()
+HEALED: Final = names.HEALED.counter()
+REDONE: Final = names.REDONE.counter()
+SKIPPED: Final = names.SKIPPED.counter()
+LOST: Final = names.LOST.counter()
+STALLS: Final = names.STALLS.counter()
+SHED: Final = names.SHED.counter()
+RETRIES: Final = names.RETRIES.counter()
+QUARANTINED: Final = names.QUARANTINED.counter()
+IN_FLIGHT: Final = names.IN_FLIGHT.gauge()
+POSITION: Final = names.POSITION.gauge()
 
 
 class PartitionMetrics:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concord.config import Config
+from concord.guard import GuardedApp
+from concord.telemetry.role import Client, ServiceCollector
 from connectors.exchange import run_async
 from connectors.graph.client import GraphClient
 from connectors.graph.tokens import GraphConnection
@@ -12,9 +14,25 @@ from connectors.salesforce.org import adapted
 from connectors.salesforce.pubsub import PubSubClient, PubSubConnection
 
 
+def attach(app: GuardedApp, connection: Graph | Salesforce) -> None:
+    """Let a connection live as long as the app, be measured, and be asked for when the app is asked if it is ready."""
+    app.alongside(connection)
+
+    def client() -> Client | None:
+        return getattr(connection, "client", None)
+
+    def trouble() -> str:
+        found = client()
+        return found.trouble if found is not None else ""
+
+    app.collectors.append(ServiceCollector(connection.service, client))
+    app.conditions.append(trouble)
+
+
 class Graph:
     """A Graph client that lives as long as the app."""
 
+    service = "graph"
     client: GraphClient
 
     def __init__(self, config: Config) -> None:
@@ -37,6 +55,7 @@ class Graph:
 class Salesforce:
     """A Salesforce client that lives as long as the app."""
 
+    service = "salesforce"
     client: SalesforceClient
 
     def __init__(self, config: Config) -> None:

@@ -27,7 +27,7 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"sink-graph-{config.worker}",
     )  # fmt: skip
     graph = connections.Graph(config)
-    app.alongside(graph)
+    connections.attach(app, graph)
 
     async def carry_out(command: Command) -> Outcome:
         return await run_async(apply_command(command, now=datetime.now(UTC)), graph.client.send)

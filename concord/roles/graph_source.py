@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 import uvicorn
+from prometheus_client.registry import Collector
 
 from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
@@ -25,6 +26,8 @@ from concord.roles.mailbox import MailboxLook, Means
 from concord.roles.reading import read_under
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer, partition_of
+from concord.telemetry import names
+from concord.telemetry.delays import observe_reading
 from connectors.exchange import run_async
 from connectors.graph.directory import read_directory
 from connectors.graph.source import Reach
@@ -56,8 +59,10 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"source-graph-{config.worker}",
     )  # fmt: skip
     source = GraphSource(app, config)
-    for companion in (source.settings, source.directory, source.graph):
+    for companion in (source.settings, source.directory):
         app.alongside(companion)
+    connections.attach(app, source.graph)
+    app.collectors.append(source.subscriptions)
     if config.webhook_url:
         app.alongside(Webhook(app, config))
     guarded_agent(
@@ -93,6 +98,7 @@ class GraphSource:
         self.graph = connections.Graph(config)
         self.timer = Timer(app, GRAPH_WAKEUPS, self._due)
         self._endpoint = endpoint_of(config)
+        self.subscriptions = Subscriptions(app, self.settings)
 
     def _due(self) -> Iterator[tuple[str, float]]:
         yield DIRECTORY_KEY, self._config.directory_s
@@ -125,6 +131,7 @@ class GraphSource:
         if is_same and cursor.read_at is not None and wakeup.at + COVERED < cursor.read_at:
             return
         cursor = await self._subscribe(wakeup, cursor)
+        self.subscriptions.known(mailbox, cursor.subscription_expires)
         means = Means(
             ask=lambda exchange: run_async(exchange, self.graph.client.send),
             tell=lambda changes: self._tell(changes, lane),
@@ -144,6 +151,7 @@ class GraphSource:
         changes = tuple(changes)
         headers = read_under(await self.settings.latest()) if changes else ()
         for change in changes:
+            observe_reading(change)
             lane.send(GRAPH_CHANGES, change.mailbox.encode(), encode(change), headers=headers)
 
     async def _subscribe(self, wakeup: Wakeup, cursor: GraphCursor) -> GraphCursor:
@@ -158,6 +166,37 @@ class GraphSource:
             # Reading by timer goes on without a subscription; the next look tries again.
             log.warning("no change notifications", mailbox=wakeup.key, code=error.code, error=error.what)
             return cursor
+
+
+class Subscriptions(Collector):
+    """When the change notifications of the mailboxes expire that this worker looks after."""
+
+    def __init__(self, app: GuardedApp, settings: SettingsFollower) -> None:
+        self._app = app
+        self._settings = settings
+        self._expires: dict[str, datetime] = {}
+
+    def known(self, mailbox: str, expires: datetime | None) -> None:
+        """What a look at a mailbox found: when its notifications expire, None without any."""
+        if expires is None:
+            self._expires.pop(mailbox, None)
+        else:
+            self._expires[mailbox] = expires
+
+    def collect(self) -> Iterator[Any]:
+        """How many there are, and when the first expires."""
+        owned = {partition.number for guard in self._app.guards for partition in guard.owned}
+        ours = [
+            expires
+            for mailbox, expires in dict(self._expires).items()
+            if partition_of(mailbox, self._app.partitions) in owned
+            and self._settings.current.is_mailbox_enabled(mailbox)
+        ]
+        count, first = names.SUBSCRIPTIONS.family(), names.SUBSCRIPTION_EXPIRY.family()
+        names.add(count, len(ours))
+        if ours:
+            names.add(first, min(ours).timestamp())
+        yield from (count, first)
 
 
 def endpoint_of(config: Config) -> Endpoint | None:

@@ -15,6 +15,7 @@ from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles.reading import settings_number
+from concord.telemetry.delays import observe_decision
 from schemas.changes import Change, Side
 from schemas.codec import decode, encode
 from schemas.commands import Command, Outcome
@@ -173,6 +174,7 @@ def reconcile_step(record: Record, lane: Lane) -> None:
     for command in done.commands:
         _send_command(lane, command)
     if done.decision is not None:
+        observe_decision(done.decision)
         lane.send(SYNC_DECISIONS, row, encode(done.decision))
     for forward in done.forwards:
         lane.send(SYNC_JOURNAL, forward.pair_key.encode(), encode(forward))

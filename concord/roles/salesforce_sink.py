@@ -37,7 +37,7 @@ def build(config: Config) -> GuardedApp:
     )  # fmt: skip
     salesforce = connections.Salesforce(config)
     rounds = Rounds(salesforce)
-    app.alongside(salesforce)
+    connections.attach(app, salesforce)
     app.alongside(rounds)
     log = IntegrationLog(salesforce, systems_of(config))
     guarded_agent(app, SYNC_OUTCOMES, log.step, table="integration-log", options=LOG_OPTIONS)

@@ -27,6 +27,7 @@ from concord.roles.room_names import tell_of_rooms
 from concord.roles.topic_stream import LOST
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer
+from concord.telemetry.delays import observe_reading
 from connectors.exchange import run_async
 from connectors.salesforce.budget import is_short
 from connectors.salesforce.directory import read_people, read_rooms
@@ -53,8 +54,9 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"source-salesforce-{config.worker}",
     )  # fmt: skip
     source = SalesforceSource(app, config)
-    for companion in (source.settings, source.directory, source.salesforce):
+    for companion in (source.settings, source.directory):
         app.alongside(companion)
+    connections.attach(app, source.salesforce)
     stream = source.stream
     agent = guarded_agent(
         app, SALESFORCE_WAKEUPS, source.look, table="salesforce-cursors",
@@ -163,6 +165,7 @@ class SalesforceSource:
         changes = tuple(changes)
         headers = read_under(await self.settings.latest()) if changes else ()
         for change in changes:
+            observe_reading(change)
             lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change), headers=headers)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from concord.guard import AgentOptions, Lane, Record
+from concord.telemetry.delays import observe_outcome
 from schemas.changes import WRITE, Change, Side
 from schemas.codec import decode, encode
 from schemas.commands import Action, Command, Outcome, Result
@@ -59,6 +60,7 @@ class Sink:
             return  # answered long ago: a newer command follows only on the older one's outcome
         # Stamped when the answer is known, not when the work began: removals seen meanwhile are compared with it.
         outcome = replace(await self._carry_out(command), at=datetime.now(UTC))
+        observe_outcome(outcome, command)
         encoded = encode(outcome)
         lane.send(SYNC_OUTCOMES, command.pair_key.encode(), encoded)
         _file(outcome, command, lane)

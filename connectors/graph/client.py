@@ -18,7 +18,7 @@ import httpx
 from connectors.exchange import Call, Reply
 from connectors.graph import wire
 from connectors.graph.tokens import GraphConnection, TokenSource
-from schemas.errors import ResyncNeeded, Throttled, Unavailable
+from schemas.errors import AuthRejected, ResyncNeeded, Throttled, Unavailable
 
 __all__ = ["GraphClient", "GraphConnection"]
 
@@ -68,7 +68,8 @@ class _Lane:
 class GraphClient:
     """Sends calls with a token, at most `in_flight_per_mailbox` at a time per mailbox, resting when throttled.
 
-    `counts` maps (kind of request, status or "unavailable") to how many were sent. One instance belongs to one
+    `counts` maps (kind of request, status or "unavailable") to how many were sent, `throttled` counts the answers that
+    asked to wait, `trouble` says why the last request got no answer ("" when it did). One instance belongs to one
     event loop; close it with `close` or use it as an async context manager.
     """
 
@@ -80,6 +81,8 @@ class GraphClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.throttled = 0
+        self.trouble = ""
         self._base = connection.base_url.rstrip("/")
         self._tokens = tokens or TokenSource(connection)
         self._http = httpx.AsyncClient(verify=connection.verify(), timeout=connection.timeout_s, transport=transport)
@@ -110,14 +113,24 @@ class GraphClient:
         lane = self._lanes[call.mailbox]
         async with lane.slot(kind == "batch"):
             await lane.rest()
-            token = await self._tokens.token()
-            reply = await self._send_once(call, url, token, kind)
-            if reply.status == 401:  # revoked, or rotated early: one more try with a fresh one
-                self._tokens.discard(token)
-                reply = await self._send_once(call, url, await self._tokens.token(), kind)
+            try:
+                reply = await self._answer(call, url, kind)
+            except (AuthRejected, Unavailable) as error:
+                self.trouble = error.what
+                raise
+            self.trouble = ""
             wait_s = wire.asked_wait_s(reply)
             if wait_s > 0:
+                self.throttled += 1
                 lane.rest_until = max(lane.rest_until, time.monotonic() + wait_s)
+        return reply
+
+    async def _answer(self, call: Call, url: str, kind: str) -> Reply:
+        token = await self._tokens.token()
+        reply = await self._send_once(call, url, token, kind)
+        if reply.status == 401:  # revoked, or rotated early: one more try with a fresh one
+            self._tokens.discard(token)
+            reply = await self._send_once(call, url, await self._tokens.token(), kind)
         return reply
 
     async def _send_once(self, call: Call, url: str, token: str, kind: str) -> Reply:

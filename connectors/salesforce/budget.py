@@ -9,11 +9,17 @@ from typing import Final
 _USAGE: Final = re.compile(r"(?:^|;\s*)api-usage=(\d+)/(\d+)")
 
 
+def usage(limit_info: str) -> tuple[int, int] | None:
+    """Requests used and allowed in 24 hours, from the header Sforce-Limit-Info; None when it does not say."""
+    found = _USAGE.search(limit_info)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
 def is_short(limit_info: str, reserve_percent: float) -> bool:
     """Whether less than this share of the day's requests is left. `limit_info` is the header Sforce-Limit-Info, "" when
     no answer had it: then nothing is known, and nothing held back."""
-    found = _USAGE.search(limit_info)
-    if found is None:
+    known = usage(limit_info)
+    if known is None:
         return False
-    used, limit = (int(number) for number in found.groups())
+    used, limit = known
     return used > limit * (100 - reserve_percent) / 100

@@ -53,7 +53,12 @@ class Session:
 
 
 class SalesforceClient:
-    """Sends calls, one after another or from several threads; `counts` says how many of which kind were answered."""
+    """Sends calls, one after another or from several threads.
+
+    `counts` maps (method, status or "unavailable") to how many were sent, `throttled` counts the answers that asked to
+    wait, `trouble` says why the last call got no answer ("" when it did), `api_usage` is what the last answer said of
+    the day's requests.
+    """
 
     def __init__(self, connection: SalesforceConnection) -> None:
         self._connection = connection
@@ -65,7 +70,9 @@ class SalesforceClient:
         self._signed_in: Any = None
         self._identity = ("", "")
         self._lock = threading.Lock()
-        self.counts: Counter[tuple[str, int]] = Counter()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self.throttled = 0
+        self.trouble = ""
         self.api_usage = ""
 
     def close(self) -> None:
@@ -81,10 +88,17 @@ class SalesforceClient:
 
         Raises Unavailable (`was_sent` says whether the call may have taken effect) and AuthRejected.
         """
-        session = self._sign_in()
-        reply = self._exchange(call, session)
-        if reply.status == 401:
-            reply = self._exchange(call, self._sign_in(instead_of=session))
+        try:
+            session = self._sign_in()
+            reply = self._exchange(call, session)
+            if reply.status == 401:
+                reply = self._exchange(call, self._sign_in(instead_of=session))
+        except (AuthRejected, Unavailable) as error:
+            self.trouble = error.what
+            raise
+        self.trouble = ""
+        if wire.asks_to_wait(reply):
+            self.throttled += 1
         return reply
 
     async def session_async(self, instead_of: Session | None = None) -> Session:
@@ -146,6 +160,7 @@ class SalesforceClient:
                 timeout=self._connection.timeout_s, allow_redirects=False,
             )  # fmt: skip
         except requests.RequestException as error:
+            self.counts[(call.method, "unavailable")] += 1
             trouble = _trouble_of(error)
         else:
             return self._taken(call, answer)
@@ -153,7 +168,7 @@ class SalesforceClient:
 
     def _taken(self, call: Call, answer: requests.Response) -> Reply:
         self.api_usage = answer.headers.get("Sforce-Limit-Info", self.api_usage)
-        self.counts[(call.method, answer.status_code)] += 1
+        self.counts[(call.method, str(answer.status_code))] += 1
         lowered = {name.lower(): value for name, value in answer.headers.items()}
         return Reply(answer.status_code, lowered, answer.content)
 

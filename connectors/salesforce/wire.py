@@ -204,6 +204,17 @@ def read(reply: Reply) -> Any:
     raise error
 
 
+def asks_to_wait(reply: Reply) -> bool:
+    """Whether an answer refuses a call for now: too many of them, or a lock."""
+    if reply.status < 400:
+        return False
+    try:
+        read(reply)
+    except ServiceError as error:
+        return isinstance(error, Throttled)
+    return False
+
+
 def error_of(code: str, message: str, status: int = 400) -> ServiceError:
     """The error that a code of Salesforce stands for; `status` is that of the call, 400 for one item of several."""
     words = message[:MESSAGE_LENGTH_MAX] or f"Salesforce answered {code or status}."

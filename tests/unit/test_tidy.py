@@ -28,6 +28,7 @@ BANNED_SUFFIXES = ("Manager", "Handler", "Helper", "Utils")
 IMPOSED = {
     "handle_starttag",
     "handle_endtag",
+    "handle_error",
     "handle_data",
     "handle_startendtag",
     "do_GET",

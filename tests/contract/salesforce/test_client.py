@@ -73,8 +73,8 @@ def test_exchanges_run_over_sockets(client: SalesforceClient) -> None:
     entries = asyncio.run(run_async(read_directory(FieldNames()), client.send_async))
     assert entries[-1].id == "salesforce"
     assert client.api_usage.startswith("api-usage=")
-    assert client.counts["POST", 200] == 1
-    assert client.counts["GET", 200] >= 4
+    assert client.counts["POST", "200"] == 1
+    assert client.counts["GET", "200"] >= 4
 
 
 def test_our_writes_carry_our_name(simulators: Simulators, client: SalesforceClient) -> None:
@@ -91,7 +91,7 @@ def test_a_session_that_ended_is_renewed_once(simulators: Simulators, client: Sa
     assert client.send(USERS).status == 200
     simulators.on_salesforce(simulators.salesforce.expire_tokens)
     assert client.send(USERS).status == 200
-    assert client.counts["GET", 401] == 1
+    assert client.counts["GET", "401"] == 1
 
 
 def test_a_permanent_401_is_answered_not_repeated(simulators: Simulators, client: SalesforceClient) -> None:
@@ -100,7 +100,21 @@ def test_a_permanent_401_is_answered_not_repeated(simulators: Simulators, client
     plan(simulators, path="/query", status=401, body=body, count=2)
     with pytest.raises(AuthRejected, match="Session expired"):
         wire.read(client.send(USERS))
-    assert client.counts["GET", 401] == 2
+    assert client.counts["GET", "401"] == 2
+
+
+def test_trouble_and_throttles_are_told_until_they_pass(simulators: Simulators, client: SalesforceClient) -> None:
+    """A call without an answer, one that is refused for now, and then all is well; a plain refusal is neither."""
+    plan(simulators, path="/query", cut=Cut.BEFORE, count=1)
+    with pytest.raises(Unavailable):
+        client.send(USERS)
+    assert "Salesforce" in client.trouble
+    assert client.counts["GET", "unavailable"] == 1
+    for code, status, throttled in (("REQUEST_LIMIT_EXCEEDED", 403, 1), ("MALFORMED_QUERY", 400, 1)):
+        body = json.dumps([{"message": "No.", "errorCode": code}])
+        plan(simulators, path="/query", status=status, body=body, count=1)
+        assert client.send(USERS).status == status
+        assert (client.throttled, client.trouble) == (throttled, "")
 
 
 def test_many_threads_sign_in_once(simulators: Simulators, client: SalesforceClient) -> None:

@@ -94,6 +94,34 @@ def test_a_rejected_token_is_replaced_and_the_call_sent_once_more() -> None:
     assert client.counts == {("event get", "401"): 2}
 
 
+def test_trouble_and_throttles_are_told_until_they_pass() -> None:
+    """A request without an answer, one that has to wait, and then all is well."""
+    answers: list[httpx.Response | Exception] = [
+        httpx.ReadTimeout("x"),
+        httpx.Response(429, headers={"Retry-After": "0.01"}),
+        httpx.Response(200),
+    ]
+    troubles = []
+
+    async def answer(_: httpx.Request) -> httpx.Response:
+        found = answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def scenario() -> None:
+        async with GraphClient(CONNECTION, tokens=Tokens(), transport=httpx.MockTransport(answer)) as client:  # type: ignore[arg-type]
+            with pytest.raises(Unavailable):
+                await client.send(event_call())
+            troubles.append((client.trouble != "", client.throttled))
+            for _ in range(2):
+                await client.send(event_call())
+                troubles.append((client.trouble != "", client.throttled))
+
+    asyncio.run(scenario())
+    assert troubles == [(True, 0), (False, 1), (False, 1)]
+
+
 @pytest.mark.parametrize(
     ("error", "was_sent"),
     [
@@ -177,7 +205,7 @@ def test_a_throttled_mailbox_rests_and_others_go_on(monkeypatch: pytest.MonkeyPa
         return httpx.Response(200)
 
     async def go() -> None:
-        async with GraphClient(CONNECTION, tokens=Tokens(), transport=httpx.MockTransport(answer)) as client:  # type: ignore[arg-type]
+        async with GraphClient(CONNECTION, tokens=Tokens(), transport=httpx.MockTransport(answer)) as client:  # type: ignore[arg-type]  # type: ignore[arg-type]
             await client.send(wire.batch([event_call("m")]))
             await client.send(event_call("other"))
             assert slept == []
@@ -197,7 +225,7 @@ def test_a_long_rest_is_told_instead_of_waited_for() -> None:
         return httpx.Response(429, headers={"Retry-After": "120"})
 
     async def go() -> None:
-        async with GraphClient(CONNECTION, tokens=Tokens(), transport=httpx.MockTransport(answer)) as client:  # type: ignore[arg-type]
+        async with GraphClient(CONNECTION, tokens=Tokens(), transport=httpx.MockTransport(answer)) as client:  # type: ignore[arg-type]  # type: ignore[arg-type]
             assert (await client.send(event_call())).status == 429
             with pytest.raises(Throttled) as caught:
                 await client.send(event_call())

@@ -1,0 +1,1 @@
+"""What Concord tells of itself: metrics, and whether a process is alive and ready."""
