@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from simulators.control import Action, BadControl, json_of
+from simulators.credentials import graph_credentials, salesforce_credentials
 from simulators.graph.errors import GraphError
 from simulators.graph.service import GraphSimulator
 from simulators.http import Request
@@ -34,6 +35,7 @@ def graph_actions(graph: GraphSimulator) -> tuple[Action, ...]:
         Action("POST", "answer", 'an attendee answers: {"mailbox", "event", "address", "reply"}', acts.answer),
         Action("POST", "expire-delta-tokens", "every delta token so far answers 410", acts.expire_delta_tokens),
         Action("POST", "throttle", '429 for a mailbox: {"mailbox", "seconds"}', acts.throttle),
+        graph_credentials(graph),
     )
 
 
@@ -132,6 +134,7 @@ def salesforce_actions(salesforce: SalesforceSimulator) -> tuple[Action, ...]:
         Action("POST", "lock-writes", 'the next writes meet UNABLE_TO_LOCK_ROW: {"count"}', acts.lock_writes),
         Action("POST", "archive", "run the archiving job now", acts.archive),
         Action("POST", "usage", 'API calls counted so far: {"spent"}', acts.set_usage),
+        salesforce_credentials(salesforce),
     )
 
 

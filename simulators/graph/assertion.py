@@ -1,9 +1,14 @@
-"""Client assertions: signed JWTs with which an application signs in instead of a secret (RFC 7523)."""
+"""Client assertions: signed JWTs with which an application signs in instead of a secret (RFC 7523).
+
+Signed by the application's own certificate, or by an identity provider that the application trusts (federation).
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from simulators.graph.tenant import App
 
 CLOCK_SKEW_S: Final = 300
+_CERTIFICATE: Final = b"CERTIFICATE"
 
 
 class AssertionRefused(Exception):
@@ -26,27 +32,98 @@ class AssertionRefused(Exception):
         self.number = number
 
 
+@dataclass(frozen=True)
+class _Token:
+    """A JWT taken apart, nothing of it verified."""
+
+    header: dict[str, Any]
+    claims: dict[str, Any]
+    signature: bytes
+    signed: bytes
+
+    def is_signed_by(self, pems: Iterable[str]) -> bool:
+        """Whether one of these keys made the signature."""
+        return any(_verifies(pem, str(self.header.get("alg")), self.signature, self.signed) for pem in pems)
+
+
 def check_assertion(assertion: str, app: App, endpoint: str, now: datetime) -> None:
-    """Verify signature and claims. Raises AssertionRefused 700027 (key or signature) or 50012 (claims)."""
-    parts = assertion.split(".")
-    try:
-        header, claims = _part(parts[0]), _part(parts[1])
-        signature = _decode(parts[2])
-    except (ValueError, IndexError):
-        raise AssertionRefused(50027, "The client assertion is not a valid JWT.") from None
-    signed = ".".join(parts[:2]).encode()
-    if not any(_verifies(key, str(header.get("alg")), signature, signed) for key in app.public_keys):
+    """Verify header, signature and claims. Raises AssertionRefused.
+
+    An issuer that is an address is an identity provider's; everything else is the application's own assertion.
+    """
+    token = _read(assertion)
+    if str(token.claims.get("iss", "")).lower().startswith(("https://", "http://")):
+        _check_federated(token, app)
+    else:
+        _check_own(token, app, endpoint)
+    _check_time(token.claims, now)
+
+
+def _check_own(token: _Token, app: App, endpoint: str) -> None:
+    """An assertion by certificate: signed by a registered one that the header names, for this endpoint, by the app."""
+    named = [pem for pem in app.public_keys if _is_named(token.header, pem)]
+    if not token.is_signed_by(named):
         raise AssertionRefused(
             700027, "The certificate used to sign the client assertion is not registered on the application."
         )
-    if claims.get("iss") != claims.get("sub") or str(claims.get("sub", "")).lower() != app.client_id.lower():
-        raise AssertionRefused(50012, "The issuer and subject of the assertion must be the client id.")
+    claims = token.claims
     if not _same_endpoint(str(claims.get("aud", "")), endpoint):
-        raise AssertionRefused(50012, "The audience of the assertion must be the token endpoint.")
+        raise AssertionRefused(700023, "Client assertion audience claim does not match Realm issuer.")
+    if claims.get("iss") != claims.get("sub") or str(claims.get("sub", "")).lower() != app.client_id.lower():
+        raise AssertionRefused(700021, "Client assertion application identifier doesn't match 'client_id' parameter.")
+    if not claims.get("jti") or not isinstance(claims["jti"], str):
+        raise AssertionRefused(50027, "The client assertion has no jti.")
+
+
+def _check_federated(token: _Token, app: App) -> None:
+    """An assertion of an identity provider: issuer, subject and audience as the application's federation says, to the
+    letter, signed by a key of that provider."""
+    claims = token.claims
+    trusted = [one for one in app.federated if one.issuer == claims.get("iss")]
+    if not trusted:
+        raise AssertionRefused(700211, "No matching federated identity record found for presented assertion issuer.")
+    trusted = [one for one in trusted if one.subject == claims.get("sub")]
+    if not trusted:
+        raise AssertionRefused(700213, "No matching federated identity record found for presented assertion subject.")
+    audiences = claims.get("aud")
+    audiences = audiences if isinstance(audiences, list) else [audiences]
+    trusted = [one for one in trusted if one.audience in audiences]
+    if not trusted:
+        raise AssertionRefused(700212, "No matching federated identity record found for presented assertion audience.")
+    if not token.is_signed_by(pem for one in trusted for pem in one.public_keys):
+        raise AssertionRefused(700027, "The client assertion contains an invalid signature.")
+
+
+def _check_time(claims: dict[str, Any], now: datetime) -> None:
     expires, starts = claims.get("exp"), claims.get("nbf", 0)
     stamp = now.timestamp()
-    if not isinstance(expires, int | float) or expires < stamp - CLOCK_SKEW_S or starts > stamp + CLOCK_SKEW_S:
-        raise AssertionRefused(50012, "The assertion is not within its valid time range.")
+    is_alive = isinstance(expires, int | float) and expires >= stamp - CLOCK_SKEW_S
+    has_begun = isinstance(starts, int | float) and starts <= stamp + CLOCK_SKEW_S
+    if not is_alive or not has_begun:
+        raise AssertionRefused(700024, "Client assertion is not within its valid time range.")
+
+
+def _read(assertion: str) -> _Token:
+    parts = assertion.split(".")
+    try:
+        if len(parts) != 3:
+            raise ValueError("not three parts")
+        return _Token(_part(parts[0]), _part(parts[1]), _decode(parts[2]), ".".join(parts[:2]).encode())
+    except ValueError:
+        raise AssertionRefused(50027, "The client assertion is not a valid JWT.") from None
+
+
+def _is_named(header: dict[str, Any], pem: str) -> bool:
+    """Whether the header names this certificate by a thumbprint. A bare public key has none: it is always tried."""
+    raw = pem.encode()
+    if _CERTIFICATE not in raw:
+        return True
+    certificate = x509.load_pem_x509_certificate(raw)
+    thumbprints = {"x5t": hashes.SHA1(), "x5t#S256": hashes.SHA256()}  # noqa: S303  # a name, no proof
+    given = [name for name in thumbprints if name in header]
+    return bool(given) and all(
+        str(header[name]).rstrip("=") == _encode(certificate.fingerprint(thumbprints[name])) for name in given
+    )
 
 
 def _same_endpoint(audience: str, endpoint: str) -> bool:
@@ -55,6 +132,10 @@ def _same_endpoint(audience: str, endpoint: str) -> bool:
 
 def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _part(text: str) -> dict[str, Any]:
@@ -68,7 +149,7 @@ def _public_key(pem: str) -> RSAPublicKey | None:
     raw = pem.encode()
     key = (
         x509.load_pem_x509_certificate(raw).public_key()
-        if b"CERTIFICATE" in raw
+        if _CERTIFICATE in raw
         else serialization.load_pem_public_key(raw)
     )
     return key if isinstance(key, RSAPublicKey) else None

@@ -95,6 +95,19 @@ class RoomList:
 
 
 @dataclass(frozen=True)
+class Federation:
+    """A federated identity credential: whose tokens an application may present instead of a secret.
+
+    `public_keys` are the issuer's signing keys as PEM texts; the real service fetches them from the issuer.
+    """
+
+    issuer: str
+    subject: str
+    audience: str = "api://AzureADTokenExchange"
+    public_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class App:
     """An application registered in the tenant.
 
@@ -107,6 +120,7 @@ class App:
     secrets: tuple[str, ...] = ()
     expired_secrets: tuple[str, ...] = ()
     public_keys: tuple[str, ...] = ()
+    federated: tuple[Federation, ...] = ()
     roles: frozenset[str] = ALL_ROLES
     mailboxes: frozenset[str] | None = None
     enabled: bool = True

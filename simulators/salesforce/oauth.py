@@ -50,7 +50,7 @@ class OAuth:
 
     def __init__(self, org: Org, access: Access, store: Store, sessions: Sessions, now: Callable[[], datetime]) -> None:
         self._org = org
-        self._access = access
+        self.access = access
         self._store = store
         self._sessions = sessions
         self._now = now
@@ -63,7 +63,7 @@ class OAuth:
     @property
     def session_s(self) -> int:
         """Lifetime of a token in seconds."""
-        return self._access.session_s
+        return self.access.session_s
 
     def token(self, request: Request) -> Response:
         """POST /services/oauth2/token."""
@@ -146,14 +146,14 @@ class OAuth:
 
     def password_login(self, username: str, password: str) -> Session:
         """A session for a username and password (security token appended). Raises OAuthError."""
-        expected = self._access.passwords.get(username)
+        expected = self.access.passwords.get(username)
         if expected is None or not hmac.compare_digest(expected.encode(), password.encode()):
             raise OAuthError("invalid_grant", "authentication failure")
         return self._issue(self._active_user(username), "")
 
     def issue_for(self, user_id: str) -> Session:
         """A session for a user, without a login."""
-        until = self._now() + timedelta(seconds=self._access.session_s)
+        until = self._now() + timedelta(seconds=self.access.session_s)
         return self._sessions.issue(user_id, "", until)
 
     def _client_credentials(self, request: Request, form: Mapping[str, str]) -> dict[str, Any]:
@@ -209,7 +209,7 @@ class OAuth:
         raise OAuthError("invalid_grant", "invalid assertion")
 
     def _app(self, consumer_key: str) -> ConnectedApp:
-        for app in self._access.apps:
+        for app in self.access.apps:
             if app.consumer_key == consumer_key:
                 return app
         raise OAuthError("invalid_client_id", "client identifier invalid")
@@ -235,7 +235,7 @@ class OAuth:
         raise OAuthError("invalid_grant", "user hasn't approved this consumer")
 
     def _issue(self, user: Row, app: str) -> Session:
-        until = self._now() + timedelta(seconds=self._access.session_s)
+        until = self._now() + timedelta(seconds=self.access.session_s)
         return self._sessions.issue(user["Id"], app, until)
 
     def _identity_url(self, request: Request, user_id: str) -> str:

@@ -18,7 +18,7 @@ from simulators.salesforce.errors import SalesforceError, not_found
 from simulators.salesforce.ids import IdSource, canonical
 from simulators.salesforce.jobs import Jobs
 from simulators.salesforce.oauth import OAuth
-from simulators.salesforce.org import Access, Org
+from simulators.salesforce.org import Access, ConnectedApp, Org
 from simulators.salesforce.queries import Queries
 from simulators.salesforce.records import Clock, Faults, Records
 from simulators.salesforce.replication import Replication
@@ -103,6 +103,12 @@ class SalesforceSimulator:
         if forget_changes:
             self._log.changes.clear()
         self._seed = self.dump()
+
+    def put_app(self, app: ConnectedApp) -> None:
+        """Register an application or replace the one with the same consumer key."""
+        others = tuple(other for other in self.access.apps if other.consumer_key != app.consumer_key)
+        self.access = replace(self.access, apps=(app, *others))
+        self._oauth.access = self.access
 
     def insert(
         self,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import json
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 import msal
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from support.graph_firm import APP, FIRM, TOM, GraphClient, build_graph, meeting
+from support.identities import identity
 
 from simulators.graph.service import GraphSimulator
+from simulators.graph.tenant import Federation
 from simulators.http import Request, Response
 
 TLS = "https://localhost:8902"
@@ -121,31 +120,103 @@ def test_the_mail_record_names_the_client() -> None:
     assert [mail.client for mail in sim.mails] == [APP.client_id, "judge"]
 
 
-def _jwt(key: rsa.RSAPrivateKey, claims: dict[str, Any]) -> str:
-    parts = [
-        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "RS256"}, claims)
-    ]
-    signature = key.sign(".".join(parts).encode(), padding.PKCS1v15(), hashes.SHA256())
-    return ".".join((*parts, base64.urlsafe_b64encode(signature).decode().rstrip("=")))
+ISSUER = "https://oidc.cluster.example/firm"
+POD = "system:serviceaccount:concord:source"
+ASSERTION = {"client_secret": "", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
 
 
-def test_client_assertions_are_verified_against_registered_keys() -> None:
-    """A signed assertion signs in; another key's signature is 700027, wrong claims are 50012."""
-    key, other = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
-    pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    sim = build_graph()
-    sim.put_app(replace(APP, public_keys=(pem.decode(),)))
+def own_claims(sim: GraphSimulator, **changes: Any) -> dict[str, Any]:
+    """What an application says in an assertion of its own; None leaves a claim out."""
+    now = sim.clock.now().timestamp()
     claims = {
-        "aud": f"{TLS}/{FIRM.id}/oauth2/v2.0/token",
-        "iss": APP.client_id,
-        "sub": APP.client_id,
-        "exp": sim.clock.now().timestamp() + 600,
-    }
-    form = {"client_secret": "", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}
-    assert ask_token(sim, {**form, "client_assertion": _jwt(key, claims)}).status == 200
-    assert ask_token(sim, {**form, "client_assertion": _jwt(other, claims)}).json()["error_codes"] == [700027]
-    late = {**claims, "exp": sim.clock.now().timestamp() - 3600}
-    assert ask_token(sim, {**form, "client_assertion": _jwt(key, late)}).json()["error_codes"] == [50012]
+        "aud": f"{TLS}/{FIRM.id}/oauth2/v2.0/token", "iss": APP.client_id, "sub": APP.client_id, "jti": "1",
+        "nbf": now, "exp": now + 600, **changes,
+    }  # fmt: skip
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def codes(answer: Response) -> list[int]:
+    """The AADSTS numbers of a refusal, none of a grant. A refused assertion is an invalid client."""
+    if answer.status == 200:
+        return []
+    assert (answer.status, answer.json()["error"]) == (401, "invalid_client")
+    return answer.json()["error_codes"]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("algorithm", ["PS256", "RS256"])
+def test_an_assertion_by_a_registered_certificate_signs_in(algorithm: str) -> None:
+    """Named by its SHA-256 thumbprint as is current, or by the SHA-1 one as was."""
+    sim, ours = build_graph(), identity("ours")
+    sim.put_app(replace(APP, public_keys=(ours.certificate,)))
+    for header in (None, {"x5t": urlsafe_b64encode(bytes.fromhex(ours.thumbprint)).decode().rstrip("=")}):
+        signed = ours.sign(own_claims(sim), header, algorithm)
+        assert codes(ask_token(sim, {**ASSERTION, "client_assertion": signed})) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "number"),
+    [
+        ({"aud": "https://login.elsewhere.example/t/oauth2/v2.0/token"}, 700023),
+        ({"sub": "bbbbbbbb-0000-4000-8000-000000000000"}, 700021),
+        ({"iss": "bbbbbbbb-0000-4000-8000-000000000000", "sub": "bbbbbbbb-0000-4000-8000-000000000000"}, 700021),
+        ({"exp": 0}, 700024),
+        ({"exp": None}, 700024),
+        ({"nbf": 32503680000}, 700024),
+        ({"jti": None}, 50027),
+    ],
+)
+def test_a_wrong_claim_of_an_assertion_is_refused(changes: dict[str, Any], number: int) -> None:
+    """Each by the number of its own."""
+    sim, ours = build_graph(), identity("ours")
+    sim.put_app(replace(APP, public_keys=(ours.certificate,)))
+    signed = ours.sign(own_claims(sim, **changes))
+    assert codes(ask_token(sim, {**ASSERTION, "client_assertion": signed})) == [number]
+
+
+def test_an_assertion_must_be_signed_by_the_certificate_it_names() -> None:
+    """Another key, another name, no name at all, no certificate registered, no JWT."""
+    sim, ours, other = build_graph(), identity("ours"), identity("other")
+    claims = own_claims(sim)
+    assert codes(ask_token(sim, {**ASSERTION, "client_assertion": ours.sign(claims)})) == [700027]
+    sim.put_app(replace(APP, public_keys=(ours.certificate,)))
+    for signed in (
+        other.sign(claims),
+        other.sign(claims, ours.named),
+        ours.sign(claims, other.named),
+        ours.sign(claims, {}),
+    ):
+        assert codes(ask_token(sim, {**ASSERTION, "client_assertion": signed})) == [700027]
+    for broken in ("a.b", "a.b.c", ours.sign(claims) + ".d"):
+        assert codes(ask_token(sim, {**ASSERTION, "client_assertion": broken})) == [50027]
+
+
+@pytest.mark.parametrize(
+    ("changes", "numbers"),
+    [
+        ({}, []),
+        ({"aud": ["other", "api://AzureADTokenExchange"]}, []),
+        ({"iss": ISSUER + "/"}, [700211]),
+        ({"sub": POD.upper()}, [700213]),
+        ({"aud": "api://other"}, [700212]),
+        ({"exp": 0}, [700024]),
+    ],
+)
+def test_a_token_of_a_trusted_identity_provider_signs_in(changes: dict[str, Any], numbers: list[int]) -> None:
+    """Issuer, subject and audience as registered, to the letter; it names no certificate."""
+    sim, cluster = build_graph(), identity("cluster")
+    sim.put_app(replace(APP, federated=(Federation(ISSUER, POD, public_keys=(cluster.certificate,)),)))
+    claims = {"iss": ISSUER, "sub": POD, "aud": "api://AzureADTokenExchange", "exp": sim.clock.now().timestamp() + 60}
+    signed = cluster.sign({**claims, **changes}, {"kid": "1"}, "RS256")
+    assert codes(ask_token(sim, {**ASSERTION, "client_assertion": signed})) == numbers
+
+
+def test_a_forged_token_of_a_trusted_identity_provider_is_refused() -> None:
+    """It says all the right things; another key signed it."""
+    sim = build_graph()
+    sim.put_app(replace(APP, federated=(Federation(ISSUER, POD, public_keys=(identity("cluster").certificate,)),)))
+    claims = {"iss": ISSUER, "sub": POD, "aud": "api://AzureADTokenExchange", "exp": sim.clock.now().timestamp() + 60}
+    forged = identity("other").sign(claims, {"kid": "1"}, "RS256")
+    assert codes(ask_token(sim, {**ASSERTION, "client_assertion": forged})) == [700027]
 
 
 class _Session:
