@@ -40,8 +40,7 @@ def preflight(
     from concord.changing import current_settings
     from concord.preflight import confirmed, examine, is_clear
 
-    load_config("graph")  # it needs both services
-    config = load_config("salesforce")
+    config = load_config("services")
     findings = asyncio.run(examine(config))
     is_good = is_clear(findings)
     document = record(config.broker, by=by or login_name()) if confirm and is_good else current_settings(config.broker)

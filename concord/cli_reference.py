@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from concord.config import NEEDS, PREFIX, Config
+from concord.credentials import ONE_OF
 from concord.telemetry.names import CATALOGUE
 
 MADE: Final = "This page is written by `python -m concord.cli_reference`; change the texts in the code."
@@ -83,7 +84,9 @@ _CONFIGURATION: Final = """# Configuration
 {made}
 
 A deployment is wired by environment variables. Each command checks all of them before it starts, and lists every
-problem at once. Names that end in `_S` are seconds. What the firm decides (direction, users, ranges) is not here:
+problem at once. Names that end in `_S` are seconds. A secret may stand in a file that `..._FILE` names: what signs in
+is read from it at each sign-in, so a file that is replaced counts without a restart, see
+[credentials](../how-to/credentials.md). What the firm decides (direction, users, ranges) is not here:
 `concord settings` and `concord users` change that.
 
 | variable | meaning | default | needed by |
@@ -115,6 +118,9 @@ def _default(field: FieldInfo) -> str:
 
 
 def _needed_by(name: str) -> str:
+    for group, choice in ONE_OF.items():
+        if name.removesuffix("_file") in choice:
+            return f"{_NEEDED_BY[group]}: one of these"
     groups = [group for group, needed in NEEDS.items() if name in needed]
     return _NEEDED_BY[groups[0]] if groups else ""
 

@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from concord import credentials
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS
 
@@ -47,10 +48,33 @@ class Config(BaseSettings):
     graph_authority: Url = Field("https://login.microsoftonline.com", description="token authority, without tenant")
     graph_tenant: str = Field("", description="Entra tenant id")
     graph_client_id: str = Field("", description="application (client) id")
-    graph_client_secret: SecretStr = Field(SecretStr(""), description="client secret value")
+    graph_client_secret: SecretStr = Field(SecretStr(""), description="client secret: its value, not its id")
+    graph_client_secret_file: Path | None = Field(None, description="the same in a file")
+    graph_private_key: SecretStr = Field(
+        SecretStr(""),
+        description="instead of a client secret: private key (PEM), with its certificate in the same text",
+    )
+    graph_private_key_file: Path | None = Field(None, description="the same in a file")
+    graph_certificate_file: Path | None = Field(None, description="its certificate (PEM), when it is not with the key")
+    graph_certificate_thumbprint: str = Field(
+        "", description="its SHA-1 thumbprint, when there is no certificate at hand"
+    )
+    graph_federated_token_file: Path | None = Field(
+        None, description="instead of a client secret: file in which an identity provider keeps a fresh token"
+    )
     salesforce_url: Url = Field("", description="My Domain URL of the org")
     salesforce_client_id: str = Field("", description="consumer key of the external client app")
     salesforce_client_secret: SecretStr = Field(SecretStr(""), description="consumer secret")
+    salesforce_client_secret_file: Path | None = Field(None, description="the same in a file")
+    salesforce_private_key: SecretStr = Field(
+        SecretStr(""), description="instead of a consumer secret: private key (PEM) whose certificate the app holds"
+    )
+    salesforce_private_key_file: Path | None = Field(None, description="the same in a file")
+    salesforce_username: str = Field("", description="the user to sign in as with the private key")
+    salesforce_audience: str = Field(
+        "https://login.salesforce.com", pattern=r"^https://[A-Za-z0-9.-]+\.salesforce\.com$",
+        description="audience of what the private key signs; https://test.salesforce.com for a sandbox",
+    )  # fmt: skip
     salesforce_version: str = Field("66.0", pattern=r"^\d\d\.0$", description="REST API version")
     salesforce_fields: Path | None = Field(None, description="JSON file with the org's field API names")
     pubsub_addr: str = Field(
@@ -60,7 +84,16 @@ class Config(BaseSettings):
     pubsub_plain: bool = Field(
         False, description="reach it without TLS: for a test service, the token goes in the clear"
     )
-    ca_file: Path | None = Field(None, description="CA bundle for both services (PEM)")
+    ca_file: Path | None = Field(
+        None, description="CA bundle (PEM) that is trusted for both services, in place of the usual authorities"
+    )
+    proxy: SecretStr = Field(
+        SecretStr(""),
+        description="HTTP proxy to both services, http://[user:password@]host:port; without it HTTPS_PROXY counts; "
+        "`none`: no proxy",
+    )
+    proxy_file: Path | None = Field(None, description="the same in a file, read at the start")
+    no_proxy: str = Field("", description="hosts reached without the proxy, as in NO_PROXY, which counts otherwise")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["", "json", "text"] = Field(
         "", description="json or text; empty: text on a terminal, else json, one object a line"
@@ -101,7 +134,10 @@ class Config(BaseSettings):
 
     webhook_url: Url = Field("", description="public https URL of this worker's webhook; empty: timer only")
     webhook_listen: str = Field("127.0.0.1:8920", pattern=r"^[^:]+:\d+$", description="address the webhook listens on")
-    webhook_secret: SecretStr = Field(SecretStr(""), description="clientState of change notifications")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="what clientState of change notifications is made from; else the client secret"
+    )
+    webhook_secret_file: Path | None = Field(None, description="the same in a file, read at the start")
 
     @property
     def poll_s(self) -> float:
@@ -111,19 +147,20 @@ class Config(BaseSettings):
         return POLL_BELOW_CDC_S if self.salesforce_changes == "cdc" else POLL_ALONE_S
 
 
-# Which variables a role cannot do without.
+# Which variables a role cannot do without, beside one credential.
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "broker": ("broker",),
-    "graph": ("broker", "graph_tenant", "graph_client_id", "graph_client_secret"),
-    "salesforce": ("broker", "salesforce_url", "salesforce_client_id", "salesforce_client_secret"),
     "exporter": ("broker", "metrics_port"),
+    "graph": ("broker", "graph_tenant", "graph_client_id"),
+    "salesforce": ("broker", "salesforce_url", "salesforce_client_id"),
+    "services": ("broker", "graph_tenant", "graph_client_id", "salesforce_url", "salesforce_client_id"),
 }
 
 
 def load_config(need: str = "broker", environ: dict[str, str] | None = None) -> Config:
     """The configuration from the environment. Raises ConfigError that lists every problem at once.
 
-    `need` names what the caller cannot do without: broker, graph or salesforce.
+    `need` names what the caller cannot do without: broker, graph, salesforce, or services for both.
     """
     environ = dict(os.environ if environ is None else environ)
     known = {PREFIX + name.upper() for name in Config.model_fields} | OTHER_VARIABLES
@@ -132,23 +169,23 @@ def load_config(need: str = "broker", environ: dict[str, str] | None = None) -> 
         for name in sorted(environ)
         if name.startswith(PREFIX) and name not in known
     ]
-    values = {
+    values = credentials.inherited_proxy(environ) | {
         name: environ[PREFIX + name.upper()] for name in Config.model_fields if environ.get(PREFIX + name.upper())
     }
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        config = None
-        problems += [
-            f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}"
-            for problem in error.errors(include_input=False, include_url=False)
-        ]
+        found = error.errors(include_input=False, include_url=False)
+        problems += [f"{PREFIX}{str(problem['loc'][0]).upper()}: {problem['msg']}" for problem in found]
+        defaults = {name: Config.model_fields[name].default for name in (str(one["loc"][0]) for one in found)}
+        config = Config.model_validate(values | defaults)  # to find what else is wrong
     problems += [
         f"{PREFIX}{name.upper()}: missing ({Config.model_fields[name].description})"
         for name in NEEDS[need]
         if not values.get(name)
     ]
-    if problems or config is None:
+    problems += credentials.problems(config, need)
+    if problems:
         raise ConfigError(problems, "Nothing was started.")
     return config
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concord.config import Config
+from concord.credentials import graph_credential, proxy_to, salesforce_credential
 from concord.guard import GuardedApp
 from concord.telemetry.role import Client, ServiceCollector
 from connectors.exchange import run_async
@@ -38,8 +39,8 @@ class Graph:
     def __init__(self, config: Config) -> None:
         self._connection = GraphConnection(
             base_url=config.graph_url, authority=config.graph_authority, tenant=config.graph_tenant,
-            client_id=config.graph_client_id, client_secret=config.graph_client_secret, ca_bundle=config.ca_file,
-            timeout_s=config.http_timeout_s,
+            client_id=config.graph_client_id, credential=graph_credential(config), ca_bundle=config.ca_file,
+            proxy=proxy_to(config, config.graph_url), timeout_s=config.http_timeout_s,
         )  # fmt: skip
 
     async def start(self) -> None:
@@ -61,12 +62,12 @@ class Salesforce:
     def __init__(self, config: Config) -> None:
         self._connection = SalesforceConnection(
             url=config.salesforce_url, client_id=config.salesforce_client_id,
-            client_secret=config.salesforce_client_secret, version=config.salesforce_version, ca_file=config.ca_file,
-            timeout_s=config.http_timeout_s,
+            credential=salesforce_credential(config), version=config.salesforce_version, ca_file=config.ca_file,
+            proxy=proxy_to(config, config.salesforce_url), timeout_s=config.http_timeout_s,
         )  # fmt: skip
         self._streaming = PubSubConnection(
-            address=config.pubsub_addr, ca_file=config.ca_file, is_plain=config.pubsub_plain,
-            timeout_s=config.http_timeout_s,
+            address=config.pubsub_addr, ca_file=config.ca_file, proxy=proxy_to(config, config.pubsub_addr),
+            is_plain=config.pubsub_plain, timeout_s=config.http_timeout_s,
         )  # fmt: skip
         self._given = read_field_names(config.salesforce_fields)
         self._learned: FieldNames | None = None

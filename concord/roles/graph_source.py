@@ -17,6 +17,7 @@ import uvicorn
 from prometheus_client.registry import Collector
 
 from concord.config import Config
+from concord.credentials import webhook_secret
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles import connections
@@ -203,8 +204,7 @@ def endpoint_of(config: Config) -> Endpoint | None:
     """Where Graph shall post, if anywhere."""
     if not config.webhook_url:
         return None
-    secret = config.webhook_secret.get_secret_value() or config.graph_client_secret.get_secret_value()
-    return Endpoint(config.webhook_url + NOTIFICATION_PATH, config.webhook_url + LIFECYCLE_PATH, secret)
+    return Endpoint(config.webhook_url + NOTIFICATION_PATH, config.webhook_url + LIFECYCLE_PATH, webhook_secret(config))
 
 
 class Webhook:

@@ -26,7 +26,9 @@ __all__ = ["GraphClient", "GraphConnection"]
 PAUSE_MAX_S: Final = 10.0
 
 # Errors that httpx raises before anything of the request was sent.
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT: Final = (
+    httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol,
+)  # fmt: skip
 
 
 class _Lane:
@@ -85,7 +87,10 @@ class GraphClient:
         self.trouble = ""
         self._base = connection.base_url.rstrip("/")
         self._tokens = tokens or TokenSource(connection)
-        self._http = httpx.AsyncClient(verify=connection.verify(), timeout=connection.timeout_s, transport=transport)
+        self._http = httpx.AsyncClient(
+            verify=connection.verify(), timeout=connection.timeout_s, transport=transport, proxy=connection.through(),
+            trust_env=False,
+        )  # fmt: skip
         self._lanes: defaultdict[str, _Lane] = defaultdict(lambda: _Lane(connection.in_flight_per_mailbox))
 
     async def __aenter__(self) -> GraphClient:

@@ -1,6 +1,6 @@
-"""Access tokens for Microsoft Graph, by msal with a client secret. Live: blocks in a thread, never on the loop.
+"""Access tokens for Microsoft Graph, by msal. Live: blocks in a thread, never on the loop.
 
-Nothing here logs or repeats a token or the secret; errors carry Entra's error number, not its text.
+Nothing here logs or repeats a token or a credential; errors carry Entra's error number, not its text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import httpx
 import msal
 from pydantic import SecretStr
 
+from connectors.graph.credentials import Credential
+from connectors.patience import Patience
 from schemas.errors import AuthRejected, Unavailable
 
 SCOPES: Final = ["https://graph.microsoft.com/.default"]
@@ -32,7 +34,15 @@ _TRANSIENT_NUMBERS: Final = frozenset({90024, 90055, 90090})
 _FIXES: Final = {
     7000215: "Use the client secret's value, not its id.",
     7000222: "The client secret has expired: make a new one.",
-    7000218: "Set the client secret.",
+    7000218: "Set a client secret, a certificate or a federated token.",
+    700027: "Upload the certificate to the application's registration, or use the key that belongs to it.",
+    700024: "Check the clock of this machine, and that the token file is replaced before its token ends.",
+    700023: "Check the authority and the tenant id.",
+    700021: "Check the application id.",
+    700211: "Register a federated credential with the issuer that the token names.",
+    700212: "Register the audience that the token names, or ask for api://AzureADTokenExchange.",
+    700213: "Register a federated credential with the subject that the token names.",
+    70021: "Register a federated credential with the issuer, subject and audience that the token names.",
     700016: "Check the application id and that the application is in this tenant.",
     7000112: "Enable the application in Entra.",
     90002: "Check the tenant id.",
@@ -45,22 +55,37 @@ class GraphConnection:
     """How to reach Graph and who we are.
 
     `base_url` includes the version (`.../v1.0`); `authority` is without the tenant. `ca_bundle` replaces the usual
-    certificate authorities. `timeout_s` is the longest wait for one answer. `in_flight_per_mailbox`: Graph throttles
-    an application at the fifth request that runs at one mailbox.
+    certificate authorities. `proxy` is the URL of an HTTP proxy, perhaps with a password in it; what the environment
+    says of proxies has no say. `timeout_s` is the longest wait for one answer. `in_flight_per_mailbox`: Graph
+    throttles an application at the fifth request that runs at one mailbox.
     """
 
     base_url: str
     authority: str
     tenant: str
     client_id: str
-    client_secret: SecretStr
+    credential: Credential
     ca_bundle: Path | None = None
+    proxy: SecretStr | None = None
     timeout_s: float = 30.0
     in_flight_per_mailbox: int = 4
 
     def verify(self) -> ssl.SSLContext | bool:
         """What httpx checks certificates against. Raises OSError when the bundle cannot be read."""
         return True if self.ca_bundle is None else ssl.create_default_context(cafile=str(self.ca_bundle))
+
+    def through(self) -> str | None:
+        """The proxy as httpx wants it."""
+        return self.proxy.get_secret_value() if self.proxy is not None else None
+
+
+class _HttpForMsal(httpx.Client):
+    """msal passes an assertion as bytes, of which httpx would send the Python notation."""
+
+    def post(self, url: Any, *, data: Any = None, **options: Any) -> httpx.Response:
+        """POST a form."""
+        fields = {name: value.decode() if isinstance(value, bytes) else value for name, value in (data or {}).items()}
+        return super().post(url, data=fields, **options)
 
 
 class TokenSource:
@@ -69,8 +94,11 @@ class TokenSource:
     def __init__(self, connection: GraphConnection, *, transport: httpx.BaseTransport | None = None) -> None:
         self._connection = connection
         # msal is given our own client: its own would take its CA bundle from environment variables and wait for ever.
-        self._http = httpx.Client(verify=connection.verify(), timeout=connection.timeout_s, transport=transport)
-        self._application: Any = None
+        self._http = _HttpForMsal(
+            verify=connection.verify(), timeout=connection.timeout_s, transport=transport, proxy=connection.through(),
+            trust_env=False,
+        )  # fmt: skip
+        self._patience = Patience("Microsoft Entra")
         self._token = ""
         self._usable_until = 0.0
         self._fetching = asyncio.Lock()
@@ -85,40 +113,60 @@ class TokenSource:
             return self._token
 
     def discard(self, token: str) -> None:
-        """Forget a token that Graph rejected, and msal's cache with it. A newer token stays."""
+        """Forget a token that Graph rejected. A newer token stays."""
         if token == self._token:
             self._token = ""
-            self._application = None
 
     def close(self) -> None:
         """Close the connections to the authority."""
         self._http.close()
 
     def _acquire(self) -> dict[str, Any]:
+        """Ask once, with the credential as it is on disk now, unless just that was refused a short while ago."""
+        credential, text = self._connection.credential, ""
         try:
-            if self._application is None:
-                connection = self._connection
-                self._application = msal.ConfidentialClientApplication(
-                    connection.client_id,
-                    client_credential=connection.client_secret.get_secret_value(),
-                    authority=f"{connection.authority.rstrip('/')}/{connection.tenant}",
-                    # The administrator named the authority; asking Microsoft whether it is one would fail elsewhere.
-                    instance_discovery=False,
-                    http_client=self._http,
-                )
-            result = self._application.acquire_token_for_client(scopes=SCOPES)
+            text = credential.read()
+        except AuthRejected as refusal:
+            self._patience.refused("", refusal)
+            raise
+        self._patience.check(text)
+        try:
+            result = self._ask(text)
+        except AuthRejected as refusal:
+            self._patience.refused(text, refusal)
+            raise
+        self._patience.accepted()
+        return result
+
+    def _ask(self, text: str) -> dict[str, Any]:
+        connection = self._connection
+        try:
+            # Made anew each time: it would keep tokens, refusals and the credential that it began with.
+            application: Any = msal.ConfidentialClientApplication(
+                connection.client_id,
+                client_credential=connection.credential.for_msal(text),
+                authority=f"{connection.authority.rstrip('/')}/{connection.tenant}",
+                # The administrator named the authority; asking Microsoft whether it is one would fail elsewhere.
+                instance_discovery=False,
+                http_client=self._http,
+            )
+            result = application.acquire_token_for_client(scopes=SCOPES)
         except httpx.HTTPError as error:
-            raise Unavailable(f"Cannot reach the token authority ({type(error).__name__}).", was_sent=False) from error
-        except ValueError as error:
-            raise AuthRejected(
+            trouble: AuthRejected | Unavailable = Unavailable(
+                f"Cannot reach the token authority ({type(error).__name__}).", was_sent=False
+            )
+        except ValueError:
+            trouble = AuthRejected(
                 "The token authority does not know this tenant, or is not an https address.",
                 "Check the authority and the tenant id.",
-            ) from error
-        except (RuntimeError, msal.exceptions.MsalError) as error:
-            raise Unavailable("The token authority does not answer as it should.", was_sent=False) from error
-        if isinstance(result, dict) and isinstance(result.get("access_token"), str):
-            return result
-        raise _token_error(result if isinstance(result, dict) else {})
+            )
+        except (RuntimeError, msal.exceptions.MsalError):
+            trouble = Unavailable("The token authority does not answer as it should.", was_sent=False)
+        else:
+            if isinstance(result, dict) and isinstance(result.get("access_token"), str):
+                return result
+            trouble = _token_error(result if isinstance(result, dict) else {})
+        raise trouble  # out here, so that it does not carry the frames of the request along: its credential
 
 
 def _token_error(result: dict[str, Any]) -> AuthRejected | Unavailable:
@@ -128,5 +176,7 @@ def _token_error(result: dict[str, Any]) -> AuthRejected | Unavailable:
     name = f"AADSTS{numbers[0]}" if numbers else word
     if word not in _PERMANENT or _TRANSIENT_NUMBERS & set(numbers):
         return Unavailable(f"The token authority gives no token for now ({name}).", was_sent=False, code=name)
-    fix = next((_FIXES[number] for number in numbers if number in _FIXES), "Check tenant, application id and secret.")
+    fix = next(
+        (_FIXES[number] for number in numbers if number in _FIXES), "Check tenant, application id and credential."
+    )
     return AuthRejected(f"Entra refused a token ({name}).", fix, code=name, status=401)

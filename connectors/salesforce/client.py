@@ -22,7 +22,9 @@ from simple_salesforce.exceptions import SalesforceAuthenticationFailed
 from urllib3.exceptions import NewConnectionError
 
 from connectors.exchange import Call, Reply
+from connectors.patience import Patience
 from connectors.salesforce import wire
+from connectors.salesforce.credentials import Credential, refusal_of
 from connectors.salesforce.marks import CLIENT_NAME
 from schemas.errors import AuthRejected, Unavailable
 
@@ -32,14 +34,27 @@ CALL_OPTIONS: Final = f"client={CLIENT_NAME}"
 
 @dataclass(frozen=True)
 class SalesforceConnection:
-    """How to reach the org. `url` is its My Domain; `timeout_s` bounds connecting and each read."""
+    """How to reach the org. `url` is its My Domain; `timeout_s` bounds connecting and each read.
+
+    `proxy` is the URL of an HTTP proxy, perhaps with a password in it; what the environment says of proxies has no say.
+    """
 
     url: str
     client_id: str
-    client_secret: SecretStr
+    credential: Credential
     version: str = "66.0"
     ca_file: Path | None = None
+    proxy: SecretStr | None = None
     timeout_s: float = 30.0
+
+    def open(self) -> requests.Session:
+        """Connections to the org that trust and pass through what was configured, and nothing else."""
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(self.ca_file) if self.ca_file is not None else True
+        if self.proxy is not None:
+            session.proxies = dict.fromkeys(("http", "https"), self.proxy.get_secret_value())
+        return session
 
 
 @dataclass(frozen=True)
@@ -63,9 +78,8 @@ class SalesforceClient:
     def __init__(self, connection: SalesforceConnection) -> None:
         self._connection = connection
         self._base = connection.url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = str(connection.ca_file) if connection.ca_file is not None else True
+        self._session = connection.open()
+        self._patience = Patience("Salesforce")
         self._session.headers["Sforce-Call-Options"] = CALL_OPTIONS
         self._signed_in: Any = None
         self._identity = ("", "")
@@ -122,24 +136,39 @@ class SalesforceClient:
             return self._signed_in
 
     def _new_session(self) -> Any:
-        """Client credentials at the org's own host. Raises AuthRejected or Unavailable."""
-        login = requests.Session()
-        login.trust_env = False
-        login.verify = self._session.verify
-        through = _Within(login, self._base, self._connection.timeout_s)
+        """Sign in with the credential as it is on disk now, unless just that was refused a short while ago.
+
+        Raises AuthRejected or Unavailable.
+        """
         try:
-            with login:
+            text = self._connection.credential.read()
+        except AuthRejected as refusal:
+            self._patience.refused("", refusal)
+            raise
+        self._patience.check(text)
+        try:
+            signed_in = self._ask(text)
+        except AuthRejected as refusal:
+            self._patience.refused(text, refusal)
+            raise
+        self._patience.accepted()
+        return signed_in
+
+    def _ask(self, text: str) -> Any:
+        """One sign-in at the org's own host."""
+        connection = self._connection
+        through = _Within(connection.open(), self._base, connection.timeout_s)
+        description = ""
+        try:
+            with through.inner:
                 signed_in = Salesforce(
-                    consumer_key=self._connection.client_id,
-                    consumer_secret=self._connection.client_secret.get_secret_value(),
-                    domain=urlsplit(self._base).netloc.removesuffix(".salesforce.com"),
-                    session=through,
-                    version=self._connection.version,
-                )
+                    consumer_key=connection.client_id, session=through, version=connection.version,
+                    **connection.credential.arguments(text, urlsplit(self._base).netloc),
+                )  # fmt: skip
                 self._identity = through.identity
                 return signed_in
         except SalesforceAuthenticationFailed as failed:
-            code = failed.code
+            code, description = failed.code, through.description
         except (requests.RequestException, ValueError, KeyError) as failed:
             code = type(failed).__name__
             through.status = 0
@@ -147,9 +176,7 @@ class SalesforceClient:
         is_page = isinstance(code, int)  # what answered is no JSON: an edge's or a maintenance page
         if through.status == 0 or through.status >= 500 or through.status == 429 or is_page:
             raise Unavailable(f"Salesforce cannot be signed in to: {code}.", was_sent=False, status=through.status)
-        raise AuthRejected(
-            f"Salesforce refused to sign in: {code}.", "Check consumer key, secret and the execution user."
-        )
+        raise refusal_of(str(code), description)
 
     def _exchange(self, call: Call, session: Any) -> Reply:
         path, body = self._versioned(call)
@@ -192,7 +219,7 @@ def _trouble_of(error: requests.RequestException) -> Unavailable:
     reason = getattr(inner, "reason", inner)
     is_distrusted = any(isinstance(why, ssl.SSLCertVerificationError) for why in getattr(reason, "args", ()))
     is_unsent = (
-        isinstance(error, requests.ConnectTimeout)
+        isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError)
         or isinstance(reason, NewConnectionError)  # no connection came about at all
         or is_distrusted  # any other TLS error may come when the request was sent long ago
     )
@@ -203,25 +230,41 @@ def _trouble_of(error: requests.RequestException) -> Unavailable:
 class _Within(requests.Session):  # type: ignore[misc]
     """For signing in: simple-salesforce builds the host from a label and sets no timeout; both are put right.
 
-    `status` is that of the last answer, 0 before; `identity` are the ids of org and user that it named.
+    `status` is that of the last answer, 0 before; `identity` are the ids of org and user that it named, `description`
+    is what it said of a refusal.
     """
 
     def __init__(self, inner: requests.Session, base: str, timeout_s: float) -> None:
         super().__init__()
-        self._inner = inner
+        self.inner = inner
         self._base = urlsplit(base)
         self._timeout_s = timeout_s
         self.status = 0
         self.identity = ("", "")
+        self.description = ""
 
     def request(self, method: Any, url: Any, **options: Any) -> Any:
-        """Send to the host that was configured, within the timeout."""
+        """Send to the host that was configured, within the timeout. Raises SalesforceAuthenticationFailed."""
         address = urlsplit(str(url))._replace(scheme=self._base.scheme, netloc=self._base.netloc)
         options.setdefault("timeout", self._timeout_s)
-        answer = self._inner.request(method, address.geturl(), **options)
+        answer = self.inner.request(method, address.geturl(), **options)
         self.status = answer.status_code
         self.identity = _identity_in(answer)
+        code, self.description = _refusal_in(answer)
+        if code:  # simple-salesforce would say the same, and warn with an address that holds the consumer key
+            raise SalesforceAuthenticationFailed(code, self.description)
         return answer
+
+
+def _refusal_in(answer: requests.Response) -> tuple[str, str]:
+    """The error of an OAuth answer and its description; "" when it is none."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return "", ""
+    if answer.status_code == 200 or not isinstance(body, dict) or not isinstance(body.get("error"), str):
+        return "", ""
+    return body["error"], str(body.get("error_description") or "")
 
 
 def _identity_in(answer: requests.Response) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import grpc
+from pydantic import SecretStr
 
 from connectors.salesforce.change_events import EventSchema, moment_of
 from connectors.salesforce.client import Session
@@ -50,10 +51,14 @@ _FORBIDDEN: Final = frozenset({
 
 @dataclass(frozen=True)
 class PubSubConnection:
-    """How to reach the service. `address` is host:port; `is_plain` sends the token unencrypted, for a test service."""
+    """How to reach the service. `address` is host:port; `is_plain` sends the token unencrypted, for a test service.
+
+    `proxy` is the URL of an HTTP proxy, perhaps with a password in it.
+    """
 
     address: str
     ca_file: Path | None = None
+    proxy: SecretStr | None = None
     is_plain: bool = False
     timeout_s: float = 30.0
 
@@ -152,7 +157,10 @@ class PubSubClient:
         )
 
     def _open(self) -> Any:
-        options = (("grpc.enable_http_proxy", 0),)
+        proxy = self._connection.proxy
+        options: tuple[tuple[str, Any], ...] = (("grpc.enable_http_proxy", 0),)
+        if proxy is not None:
+            options = (("grpc.enable_http_proxy", 1), ("grpc.http_proxy", proxy.get_secret_value()))
         if self._connection.is_plain:
             return grpc.aio.insecure_channel(self._connection.address, options=options)
         ca_file = self._connection.ca_file

@@ -16,7 +16,9 @@ from support.waiting import DEADLINE_S
 
 from concord.roles.topic_stream import TopicStream
 from connectors.salesforce.client import SalesforceClient, SalesforceConnection
+from connectors.salesforce.credentials import ConsumerSecret
 from connectors.salesforce.pubsub import PubSubClient, PubSubConnection
+from connectors.secret import Secret
 from schemas.changes import Notice, Wakeup
 from simulators.launch import Simulators
 
@@ -38,7 +40,8 @@ class Receiving:
         env = self.simulators.environment()
         rest = SalesforceClient(
             SalesforceConnection(
-                env["SF_TLS_URL"], env["SF_CLIENT_ID"], SecretStr(env["SF_CLIENT_SECRET"]),
+                env["SF_TLS_URL"], env["SF_CLIENT_ID"],
+                ConsumerSecret(Secret("", SecretStr(env["SF_CLIENT_SECRET"]))),
                 ca_file=self.simulators.certificates.ca_file, timeout_s=5,
             )
         )  # fmt: skip

@@ -16,9 +16,11 @@ from support.graph_firm import APP, CLIENT, FIRM, TOM, build_graph, meeting
 from connectors.exchange import run_async
 from connectors.graph import wire
 from connectors.graph.client import GraphClient, GraphConnection
+from connectors.graph.credentials import ClientSecret
 from connectors.graph.directory import read_directory
 from connectors.graph.sink import apply_command
 from connectors.graph.source import Reach, read_page
+from connectors.secret import Secret
 from schemas.calendar import Attendee, CalendarEvent, TimeSpan
 from schemas.changes import Side
 from schemas.commands import Action, Command, Outcome, Result
@@ -65,9 +67,14 @@ def hosted(sim: GraphSimulator, certificates: Certificates) -> Iterator[Hosted]:
 def connection(hosted: Hosted, certificates: Certificates) -> GraphConnection:
     """How Concord is configured for it."""
     return GraphConnection(
-        f"{hosted.tls_url}/v1.0", hosted.tls_url, FIRM.id, APP.client_id, SecretStr(APP.secrets[0]),
+        f"{hosted.tls_url}/v1.0", hosted.tls_url, FIRM.id, APP.client_id, by_secret(APP.secrets[0]),
         certificates.ca_file, timeout_s=5.0,
     )  # fmt: skip
+
+
+def by_secret(value: str) -> ClientSecret:
+    """A client secret."""
+    return ClientSecret(Secret("CONCORD_GRAPH_CLIENT_SECRET", SecretStr(value)))
 
 
 def talk(connection: GraphConnection, act: Callable[[GraphClient], Awaitable[T]]) -> T:
@@ -170,7 +177,7 @@ def test_wrong_credentials_need_a_person(connection: GraphConnection) -> None:
         await client.send(wire.get_calendar(TOM.id))
 
     with pytest.raises(AuthRejected) as caught:
-        talk(replace(connection, client_secret=SecretStr("not-the-secret")), act)
+        talk(replace(connection, credential=by_secret("not-the-secret")), act)
     assert caught.value.code == "AADSTS7000215"
     assert "not-the-secret" not in str(caught.value)
 

@@ -17,15 +17,22 @@ from pydantic import SecretStr
 from connectors.exchange import Reply, run, run_async
 from connectors.salesforce import wire
 from connectors.salesforce.client import SalesforceClient, SalesforceConnection
+from connectors.salesforce.credentials import ConsumerSecret
 from connectors.salesforce.directory import read_directory
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.source import poll_page
+from connectors.secret import Secret
 from schemas.cursors import SalesforceCursor
 from schemas.errors import AuthRejected, Unavailable
 from simulators.faults import Cut, Fault
 from simulators.launch import SimulatorOptions, Simulators, running_simulators
 
 USERS = wire.soql("SELECT Id FROM User")
+
+
+def by_secret(value: str) -> ConsumerSecret:
+    """A consumer secret."""
+    return ConsumerSecret(Secret("CONCORD_SALESFORCE_CLIENT_SECRET", SecretStr(value)))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,7 @@ def connection(simulators: Simulators) -> SalesforceConnection:
     simulators.salesforce_hosted.edge.faults.clear()
     env = simulators.environment()
     return SalesforceConnection(
-        env["SF_TLS_URL"], env["SF_CLIENT_ID"], SecretStr(env["SF_CLIENT_SECRET"]),
+        env["SF_TLS_URL"], env["SF_CLIENT_ID"], by_secret(env["SF_CLIENT_SECRET"]),
         ca_file=simulators.certificates.ca_file, timeout_s=5,
     )  # fmt: skip
 
@@ -191,7 +198,7 @@ def test_a_certificate_of_nobody_is_not_trusted(connection: SalesforceConnection
 
 def test_a_wrong_secret_is_for_a_person_to_mend(connection: SalesforceConnection) -> None:
     """And is not repeated in any message."""
-    client = SalesforceClient(replace(connection, client_secret=SecretStr("not-the-secret")))
+    client = SalesforceClient(replace(connection, credential=by_secret("not-the-secret")))
     with pytest.raises(AuthRejected) as caught:
         client.send(USERS)
     assert "not-the-secret" not in str(caught.value)

@@ -15,9 +15,13 @@ from connectors.exchange import Call, Reply
 from connectors.graph import client as client_module
 from connectors.graph import wire
 from connectors.graph.client import GraphClient, GraphConnection
+from connectors.graph.credentials import ClientSecret
+from connectors.secret import Secret
 from schemas.errors import AuthRejected, ResyncNeeded, Throttled, Unavailable
 
-CONNECTION = GraphConnection("https://graph.test/v1.0/", "https://login.test", "t", "c", SecretStr("very-secret"))
+CONNECTION = GraphConnection(
+    "https://graph.test/v1.0/", "https://login.test", "t", "c", ClientSecret(Secret("X", SecretStr("very-secret")))
+)
 Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 

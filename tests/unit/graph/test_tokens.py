@@ -11,12 +11,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from connectors.graph.credentials import ClientSecret
 from connectors.graph.tokens import GraphConnection, TokenSource
+from connectors.secret import Secret
 from schemas.errors import AuthRejected, ConcordError, Unavailable
 
-CONNECTION = GraphConnection(
-    "https://graph.test/v1.0", "https://login.test", "tenant-1", "client-1", SecretStr("very-secret")
-)
+SECRET = ClientSecret(Secret("CONCORD_GRAPH_CLIENT_SECRET", SecretStr("very-secret")))
+CONNECTION = GraphConnection("https://graph.test/v1.0", "https://login.test", "tenant-1", "client-1", SECRET)
 
 
 class Authority:
@@ -118,7 +119,7 @@ def fails(
         (401, "invalid_client", 7000222, "The client secret has expired: make a new one."),
         (400, "unauthorized_client", 700016, "Check the application id and that the application is in this tenant."),
         (400, "invalid_request", 90002, "Check the tenant id."),
-        (400, "invalid_scope", 70011, "Check tenant, application id and secret."),
+        (400, "invalid_scope", 70011, "Check tenant, application id and credential."),
     ],
 )
 def test_bad_credentials_name_their_number_and_what_to_do(status: int, word: str, number: int, fix: str) -> None:
@@ -161,7 +162,7 @@ def test_an_authority_out_of_reach_is_for_later() -> None:
 def test_an_unknown_tenant_or_plain_http_needs_a_person() -> None:
     """Discovery answers 4xx for a tenant that does not exist; msal takes no http address."""
     assert isinstance(fails(Authority(granted, discovery=400)), AuthRejected)
-    plain = GraphConnection("http://g/v1.0", "http://login.test", "tenant-1", "client-1", SecretStr("very-secret"))
+    plain = GraphConnection("http://g/v1.0", "http://login.test", "tenant-1", "client-1", SECRET)
     assert isinstance(fails(Authority(granted), plain), AuthRejected)
 
 
