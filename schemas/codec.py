@@ -1,7 +1,8 @@
 """Bytes <-> frozen values: Avro single-object encoding (C3 01, fingerprint, body), schemas from this package.
 
-The `.avsc` files are the truth. A record names its schema by fingerprint, so records written under any released
-schema stay readable; an unknown fingerprint is an error, never a guess. `Framing` is the seam for other frames.
+The `.avsc` files are the truth; fastavro reads, `schemas.writing` writes. A record names its schema by fingerprint, so
+records written under any released schema stay readable; an unknown fingerprint is an error, never a guess. `Framing` is
+the seam for other frames.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
 from schemas.changes import Change, Wakeup
 from schemas.commands import Command, Decision, Outcome
-from schemas.converting import NAMESPACE, Convert, record_reader, record_writer
+from schemas.converting import NAMESPACE, Convert, record_reader
 from schemas.cursors import GraphCursor, SalesforceCursor, SeriesInstances
 from schemas.directory import DirectoryEntry
 from schemas.errors import UnreadableRecord
 from schemas.journal import JournalEntry, OperatorAction
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
+from schemas.writing import Writer, writer_of
 
 T = TypeVar("T")
 
@@ -73,9 +75,14 @@ def _writers() -> dict[bytes, Any]:
 
 
 @cache
-def _converters() -> dict[type, tuple[Convert, Convert]]:
-    """How each kind of record is read and written."""
-    return {kind: (record_reader(kind), record_writer(kind)) for kind in RECORDS}
+def _readers() -> dict[type, Convert]:
+    """How each kind of record is made from what fastavro read."""
+    return {kind: record_reader(kind) for kind in RECORDS}
+
+
+@cache
+def _body_writer(name: str) -> Writer:
+    return writer_of(_current(name)[0])
 
 
 class SingleObject:
@@ -102,11 +109,10 @@ _FRAMING: Framing = SingleObject()
 
 
 def encode(value: Any) -> bytes:
-    """A record as bytes. `value` is one of RECORDS. Raises AssertionError when it does not fit its schema."""
+    """A record as bytes. `value` is one of RECORDS. Raises AttributeError, TypeError, KeyError or OverflowError when it
+    does not fit its schema."""
     kind = type(value)
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, _current(kind.__name__)[0], _converters()[kind][1](value))
-    return _FRAMING.frame(kind, out.getvalue())
+    return _FRAMING.frame(kind, _body_writer(kind.__name__)(value))
 
 
 def decode(kind: type[T], raw: bytes | None) -> T:
@@ -121,7 +127,7 @@ def decode(kind: type[T], raw: bytes | None) -> T:
         data = fastavro.schemaless_reader(
             buffer, written, _current(kind.__name__)[0], return_record_name=True, return_record_name_override=True
         )
-        value: T = _converters()[kind][0](data)
+        value: T = _readers()[kind](data)
     except (EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, StopIteration,
             fastavro.schema.SchemaParseException, UnicodeDecodeError) as error:  # fmt: skip
         raise UnreadableRecord(f"The body is not a {kind.__name__}: {type(error).__name__}.") from error

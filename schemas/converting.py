@@ -1,4 +1,4 @@
-"""Frozen dataclasses <-> the dicts that fastavro reads and writes.
+"""Frozen dataclasses from the dicts that fastavro reads.
 
 What a type needs is found out once, from its annotations; what needs nothing (texts, numbers, times) is left alone. A
 record that was read becomes the value's own `__dict__`: folding a history spends much of its time here.
@@ -47,44 +47,15 @@ def reader(kind: Any) -> Convert | None:
     raise TypeError(f"{kind} has no Avro form here.")
 
 
-@cache
-def writer(kind: Any) -> Convert | None:
-    """What fastavro writes for a value of this type, None when it is the value itself.
-
-    A record in a union is named: unnamed, fastavro checks the whole of it against each branch.
-    """
-    if kind in PLAIN or (isinstance(kind, type) and issubclass(kind, Enum)):
-        return None
-    if dataclasses.is_dataclass(kind):
-        return record_writer(kind)
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is tuple:
-        return _many(writer(inner[0]), list)
-    if origin is dict:
-        return _mapping(writer(inner[1]))
-    members = [one for one in inner if one is not types.NoneType]
-    if not any(dataclasses.is_dataclass(one) for one in members):
-        return _optional(writer(members[0]))
-    writers = {one: (f"{NAMESPACE}.{one.__name__}", writer(one) or _itself) for one in members}
-
-    def write(value: Any) -> Any:
-        if value is None:
-            return None
-        name, convert = writers[type(value)]
-        return name, convert(value)
-
-    return write
-
-
-def _steps(kind: Any, make: Callable[[Any], Convert | None]) -> tuple[tuple[str, Convert], ...]:
+def _steps(kind: Any) -> tuple[tuple[str, Convert], ...]:
     hints = typing.get_type_hints(kind)
-    found = ((field.name, make(hints[field.name])) for field in dataclasses.fields(kind))
+    found = ((field.name, reader(hints[field.name])) for field in dataclasses.fields(kind))
     return tuple((name, convert) for name, convert in found if convert is not None)
 
 
 def record_reader(kind: Any) -> Convert:
     """How a value of this dataclass is made from the dict that fastavro read, which becomes its own."""
-    steps = _steps(kind, reader)
+    steps = _steps(kind)
     new, put = object.__new__, object.__setattr__
 
     def read(members: dict[str, Any]) -> Any:
@@ -95,22 +66,6 @@ def record_reader(kind: Any) -> Convert:
         return value
 
     return read
-
-
-def record_writer(kind: Any) -> Convert:
-    """The dict that fastavro writes for a value of this dataclass; not to be changed."""
-    steps = _steps(kind, writer)
-
-    def write(value: Any) -> Any:
-        members = value.__dict__
-        if not steps:
-            return members
-        members = members.copy()
-        for name, convert in steps:
-            members[name] = convert(members[name])
-        return members
-
-    return write
 
 
 def _many(convert: Convert | None, into: type) -> Convert:
