@@ -52,11 +52,9 @@ def evolve(state: PairState, entry: JournalEntry, offset: int) -> tuple[PairStat
     A B comes again as A B A B) and changes nothing but the offset.
     """
     lane = entry.source
-    is_repeat = lane.offset <= state.lanes.get(lane.lane, -1)
-    state = replace(state, offset=offset)
-    if is_repeat:
-        return state, ()
-    state = replace(state, lanes={**state.lanes, lane.lane: lane.offset})
+    if lane.offset <= state.lanes.get(lane.lane, -1):
+        return replace(state, offset=offset), ()
+    state = replace(state, offset=offset, lanes={**state.lanes, lane.lane: lane.offset})
     match entry.what:
         case Seen() as seen:
             before, (state, strays) = state, _see(state, seen, entry.observed_at)

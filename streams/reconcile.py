@@ -40,9 +40,11 @@ def reconcile(state: PairState, settings: Settings, now: datetime, room: int | N
 
     `room` is how many more people outside the firm may be mailed now, None for any number (`streams.holding`).
     """
-    before, state = state.held, replace(state, held=None)
+    before, asked = state.held, state
+    if before is not None:
+        state = replace(state, held=None)
     plan = _plan(state, settings, now)
-    hold = judge(plan.commands, replace(state, held=before), settings, now, room)
+    hold = judge(plan.commands, asked, settings, now, room)
     if hold is not None:  # once more, without what must wait
         plan = _plan(replace(state, held=hold, released=""), settings, now)
         is_known = before is not None and before.digest == hold.digest
@@ -54,7 +56,8 @@ def reconcile(state: PairState, settings: Settings, now: datetime, room: int | N
 
 def _plan(state: PairState, settings: Settings, now: datetime) -> Plan:
     """What this pair needs; the write that is `held` is not made."""
-    state = replace(state, graph=_leading(state.graph, settings))
+    leading = _leading(state.graph, settings)
+    state = state if leading is state.graph else replace(state, graph=leading)
     if state.undo is not None:
         return _undone(undoing(state, settings, now), settings, now)
     graph, salesforce = state.graph, state.salesforce
@@ -170,7 +173,9 @@ def _hold_back(
     if not is_judged:
         base = here.base if state.graph.item is not None else None
         blocked = outbound_gate(here, state.graph.item, base, groups, settings, now)
-    return replace(state, salesforce=replace(here, held_back=blocked or "")), blocked
+    if here.held_back != (blocked or ""):
+        state = replace(state, salesforce=replace(here, held_back=blocked or ""))
+    return state, blocked
 
 
 def _own_writes_seen(state: PairState, view: CalendarEvent, held: CalendarEvent) -> PairState:
