@@ -6,6 +6,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final, Protocol
 
@@ -14,7 +15,7 @@ from concord.guard.metrics import PartitionMetrics
 from concord.guard.outbox import RecordTooLarge, check_size
 from concord.guard.ports import Shared
 from concord.guard.positions import Escape, Work
-from concord.guard.quarantine import OMITTED, error_headers
+from concord.guard.quarantine import AT, OMITTED, error_headers
 from concord.guard.record import Record
 from schemas.errors import Throttled
 from schemas.topics import SYNC_QUARANTINE
@@ -119,6 +120,8 @@ class Performer:
             except Exception as second:  # noqa: BLE001  # the record goes to quarantine all the same
                 log.error("the poison hook failed: %s", type(second).__name__)
         headers = error_headers(record, error, self._shared.reporter)
+        headers = [(name, text) for name, text in headers if name != AT]
+        headers.append((AT, datetime.now(UTC).isoformat(timespec="seconds").encode()))
         # A record must have a key or a value.
         value = b"" if record.key is None and record.value is None else record.value
         try:

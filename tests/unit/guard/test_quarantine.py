@@ -45,6 +45,13 @@ def test_the_headers_name_place_stage_and_error() -> None:
     }
 
 
+def test_words_of_a_service_stay_out_its_code_is_told() -> None:
+    """Salesforce quotes the value that is too long; a code says what happened without it."""
+    headers = headers_of(Refused("Subject: data value too large: Lunch with Ada", code="STRING_TOO_LONG"))
+    assert headers["exception.message"] == "The service answered STRING_TOO_LONG."
+    assert "Ada" not in repr(headers)
+
+
 def test_unreadable_bytes_fail_in_the_converter() -> None:
     """What could not be decoded is told apart from what could not be done."""
     assert headers_of(UnreadableRecord("noise"))["stage"] == "VALUE_CONVERTER"
