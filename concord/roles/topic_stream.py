@@ -24,6 +24,8 @@ EVENTS: Final = "events"
 SILENCE: Final = "silence"
 LOST: Final = "lost"
 
+# How often it is looked whether all is handed on when a stream has ended, in seconds.
+REST_LOOK_S: Final = 0.05
 # How long a handful may be under way before the next follows all the same, in seconds.
 FORGOTTEN_S: Final = 60.0
 # A stream that has been open and silent for so long has told all there is, in seconds.
@@ -52,6 +54,7 @@ class TopicStream:
         self._post = post
         self._handfuls = Handfuls(replay_id)
         self._under_way: str | None = None
+        self._is_posting = False
         self._news = asyncio.Event()
         self._was_taken = asyncio.Event()
         self._is_lost = False
@@ -108,6 +111,7 @@ class TopicStream:
     async def _listen(self) -> None:
         """One stream, until the service ends it. Raises ServiceErrors."""
         self._handfuls = Handfuls(self._handfuls.replay_id)  # what waited comes again
+        self._is_posting = False
         stream = await self._client.subscribe(self.topic, self._handfuls.replay_id)
         tasks: set[asyncio.Task[None]] = set()
         try:
@@ -116,8 +120,12 @@ class TopicStream:
             if self._is_lost:
                 await self._post(self._wakeup(LOST))
                 self._is_lost = False
-            tasks = {asyncio.create_task(self._receive(stream)), asyncio.create_task(self._hand_on(stream))}
+            receiving = asyncio.create_task(self._receive(stream))
+            handing = asyncio.create_task(self._hand_on(stream))
+            tasks = {receiving, handing}
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if receiving in done:
+                await self._hand_on_rest(handing, is_long=isinstance(receiving.exception(), Throttled))
             for task in done:
                 task.result()
         finally:
@@ -153,12 +161,25 @@ class TopicStream:
             wakeup = Wakeup(OBJECT, EVENTS, datetime.now(UTC), self.topic, handful.replay_id.hex(), handful.notices)
             self._was_taken.clear()
             self._under_way = wakeup.replay_id
+            self._is_posting = True
             await self._post(wakeup)
+            self._is_posting = False
             asked = sum(not notice.is_deletion for notice in handful.notices)
             if asked:
                 await stream.ask(asked)
             await _within(self._was_taken, FORGOTTEN_S)
             self._under_way = None
+
+    async def _hand_on_rest(self, handing: asyncio.Task[None], *, is_long: bool) -> None:
+        """Wait until what came before the end of a stream is handed on: delivered again, it would count again, and of
+        an allocation that is nearly used up nothing would ever arrive. Deletions come again with the rest of their
+        burst, unless that takes long."""
+        end = time.monotonic() + FORGOTTEN_S
+        while not handing.done() and time.monotonic() < end:
+            waiting = len(self._handfuls) - (0 if is_long else self._handfuls.deletions)
+            if not waiting and not self._is_posting:
+                return
+            await asyncio.sleep(REST_LOOK_S)
 
     def _wakeup(self, reason: str) -> Wakeup:
         return Wakeup(OBJECT, reason, datetime.now(UTC), self.topic, self._handfuls.replay_id.hex())

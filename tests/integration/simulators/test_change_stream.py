@@ -13,6 +13,7 @@ from support.receiving import Receiving, receive
 
 from concord.roles import topic_stream
 from concord.roles.topic_stream import KEPT, LOST, SILENCE
+from connectors.salesforce import pubsub
 from connectors.salesforce.pubsub import OUTSTANDING_MAX, trouble_of
 from schemas.errors import AuthRejected, Refused, ResyncNeeded, Throttled, Unavailable
 from simulators.launch import SimulatorOptions, Simulators, running_simulators
@@ -116,6 +117,42 @@ def test_a_cut_stream_goes_on_where_it_was(simulators: Simulators, code: str) ->
             await here.control("pubsub-cut", {"code": code})
             made.extend(await here.create(4))
         await here.until(lambda: set(here.record_ids) == set(made), "every notice")
+
+    here = receive(Receiving(simulators), acts)
+    assert LOST not in here.reasons
+
+
+def test_a_token_that_ends_in_mid_stream_is_not_noticed(simulators: Simulators) -> None:
+    """The stream lives on; the schema that it has to ask for meanwhile is asked for with a fresh token."""
+    made: list[str] = []
+
+    async def acts(here: Receiving) -> None:
+        await here.until_open()
+        made.extend(await here.create())
+        await here.until(lambda: here.record_ids == made, "the first notice")
+        for name in ("One__c", "Two__c"):
+            await here.control("expire-tokens")
+            await here.control("pubsub-add-field", {"name": name})
+            made.extend(await here.create(3))
+        await here.until(lambda: set(here.record_ids) == set(made), "every notice")
+
+    here = receive(Receiving(simulators), acts)
+    assert LOST not in here.reasons
+
+
+def test_a_used_up_allocation_is_waited_for(simulators: Simulators, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is delivered until there is room again; then the stream goes on behind what it had."""
+    monkeypatch.setitem(pubsub._WAITS_S, "subscription.limit.exceeded", 0.02)
+    made: list[str] = []
+
+    async def acts(here: Receiving) -> None:
+        await here.until_open()
+        used = status(simulators)["delivered"]
+        await here.control("pubsub-deliveries", {"maximum": used + 2})
+        made.extend(await here.create(5))
+        await here.until(lambda: len(here.record_ids) == 2, "what was allowed")
+        await here.control("pubsub-deliveries", {"maximum": 25_000})
+        await here.until(lambda: set(here.record_ids) == set(made), "the rest")
 
     here = receive(Receiving(simulators), acts)
     assert LOST not in here.reasons
