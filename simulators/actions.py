@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar, get_args
 
 from simulators.control import Action, BadControl, json_of
 from simulators.credentials import graph_credentials, salesforce_credentials
 from simulators.graph.errors import GraphError
+from simulators.graph.notifications import LifecycleEvent
 from simulators.graph.service import GraphSimulator
 from simulators.http import Request
 from simulators.salesforce.errors import SalesforceError
 from simulators.salesforce.service import SalesforceSimulator
+from simulators.switches import switched, switches_as_json
+
+T = TypeVar("T")
 
 
 def graph_actions(graph: GraphSimulator) -> tuple[Action, ...]:
@@ -36,6 +40,10 @@ def graph_actions(graph: GraphSimulator) -> tuple[Action, ...]:
         Action("POST", "expire-delta-tokens", "every delta token so far answers 410", acts.expire_delta_tokens),
         Action("POST", "throttle", '429 for a mailbox: {"mailbox", "seconds"}', acts.throttle),
         graph_credentials(graph),
+        Action("GET", "subscriptions", "subscriptions that have not ended", acts.subscriptions),
+        Action("POST", "lifecycle", 'a lifecycle event: {"subscription", "event": "missed"}', acts.lifecycle),
+        Action("POST", "scope", 'a mailbox out of scope (403) or in again: {"mailbox", "out": true}', acts.scope),
+        *behaviour_actions(lambda: graph.behaviour, graph.set_behaviour),
     )
 
 
@@ -121,6 +129,53 @@ class _GraphActs:
         _guarded(lambda: self._graph.throttle_mailbox(value["mailbox"], until))
         return {"until": until.isoformat()}
 
+    def subscriptions(self, request: Request) -> Any:
+        """Who hears of what, and until when."""
+        return [
+            {
+                "id": one.id,
+                "mailbox": one.mailbox,
+                "resource": one.resource,
+                "changes": list(one.change_types),
+                "notification_url": one.notification_url,
+                "lifecycle_url": one.lifecycle_url,
+                "expires": one.expires,
+            }
+            for one in self._graph.subscriptions
+        ]
+
+    def lifecycle(self, request: Request) -> Any:
+        """Send a lifecycle event to a subscription that has an address for them."""
+        value = _members(request, ("subscription", "event"))
+        if value["event"] not in get_args(LifecycleEvent):
+            raise BadControl(f"event is {value['event']!r}, which is none of {', '.join(get_args(LifecycleEvent))}")
+        _guarded(lambda: self._graph.lifecycle(value["subscription"], value["event"]))
+        return {"sent": True}
+
+    def scope(self, request: Request) -> Any:
+        """Deny every application a mailbox, or allow it again."""
+        value = _members(request, ("mailbox",), ("out",))
+        is_out = bool(value.get("out", True))
+        _guarded(lambda: self._graph.put_out_of_scope(value["mailbox"], is_out))
+        return {"out": is_out}
+
+
+def behaviour_actions(held: Callable[[], T], put: Callable[[T], None], name: str = "behaviour") -> tuple[Action, ...]:
+    """The switches of a service: shown, and set until the next reset."""
+
+    def change(request: Request) -> Any:
+        try:
+            put(switched(held(), json_of(request)))
+        except ValueError as problem:
+            raise BadControl(str(problem)) from None
+        return switches_as_json(held())
+
+    what = 'set switches until the next reset: {"preset": "rough"} or single ones by name'
+    return (
+        Action("GET", name, "the switches of what varies in the real service", lambda _: switches_as_json(held())),
+        Action("POST", name, what, change),
+    )
+
 
 def salesforce_actions(salesforce: SalesforceSimulator) -> tuple[Action, ...]:
     """The actions of the Salesforce simulator. People in the browser use the REST API with X-Sim-Origin: ui."""
@@ -135,6 +190,7 @@ def salesforce_actions(salesforce: SalesforceSimulator) -> tuple[Action, ...]:
         Action("POST", "archive", "run the archiving job now", acts.archive),
         Action("POST", "usage", 'API calls counted so far: {"spent"}', acts.set_usage),
         salesforce_credentials(salesforce),
+        *behaviour_actions(lambda: salesforce.behaviour, salesforce.set_behaviour),
     )
 
 

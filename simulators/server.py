@@ -26,7 +26,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from simulators.clock import SimulatorClock
 from simulators.control import CONTROL_PREFIX, Action, Control, ControlledService
 from simulators.faults import Fault, FaultPlan
-from simulators.http import Delivery, Request, Response
+from simulators.http import Delivery, Request, Response, unpacked
 from simulators.traffic import RequestLog
 
 log = logging.getLogger(__name__)
@@ -276,7 +276,7 @@ def _request_of(scope: Any, body: bytes) -> Request:
         target = f"{target}?{scope['query_string'].decode('latin-1')}"
     server = scope.get("server") or ("localhost", None)
     host = headers.get("host") or f"{server[0]}:{server[1]}"
-    return Request(scope["method"], target, headers, body, f"{scope['scheme']}://{host}")
+    return Request(scope["method"], target, headers, unpacked(headers, body), f"{scope['scheme']}://{host}")
 
 
 def _as_get(request: Request) -> Request:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from simulators.graph.call import Call
 from simulators.graph.errors import GraphError, bad_query, resource_not_found
-from simulators.graph.odata import Member, Schema, compile_filter, sort_items
+from simulators.graph.odata import Member, Schema, compile_filter, compile_search, sort_items
 from simulators.graph.paths import without_namespace
 from simulators.graph.prefer import read_count, read_select, selected
 from simulators.graph.tenant import Room, RoomList, User, user_json
@@ -51,6 +51,10 @@ _USER_SCHEMA: Final = Schema(
     },
     {"proxyaddresses": (_member("proxyAddresses"), {"": Member(lambda text: text)})},
 )
+_USER_SEARCH: Final = {
+    name.lower(): _member(name) for name in ("displayName", "mail", "userPrincipalName", "givenName", "surname")
+}
+"""What `$search` looks at, by lower-case name."""
 _PLACE_SCHEMA: Final = Schema(
     "microsoft.graph.place",
     {
@@ -117,9 +121,14 @@ class Directory:
         items = [user_json(user) for user in self._world.all_users()]
         eventual = call.request.header("consistencylevel").lower() == "eventual"
         is_advanced = is_advanced or (eventual and call.options.get("$count", "").lower() == "true")
-        for option in ("$search", "$expand", "$skip"):
+        for option in ("$expand", "$skip"):
             if option in call.options:
                 raise _unsupported(f"{option} is not supported here.")
+        if search := call.options.get("$search"):
+            if not eventual:
+                raise _unsupported("Request with $search needs the header ConsistencyLevel: eventual.")
+            found = compile_search(search, _USER_SEARCH)
+            items = [item for item in items if found(item)]
         order = call.options.get("$orderby")
         if text := call.options.get("$filter"):
             predicate, features = compile_filter(text, _USER_SCHEMA)

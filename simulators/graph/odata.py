@@ -261,6 +261,43 @@ def compile_filter(text: str, schema: Schema) -> tuple[Predicate, FilterFeatures
     return parser.whole(), parser.features
 
 
+_CLAUSE: Final = re.compile(r'\s*"([^"]+)"\s*(?:(AND|OR)\b)?')
+_BETWEEN_WORDS: Final = re.compile(r"[\W_]+")
+
+
+def compile_search(text: str, members: Mapping[str, Callable[[Any], Any]]) -> Predicate:
+    """A predicate for `$search`: clauses `"property:words"` joined by AND and OR; AND binds closer.
+
+    Each word must begin a word of the property. Raises GraphError RequestBroker--ParseUri if not understood.
+    """
+    either: list[list[Predicate]] = [[]]
+    at, joiner = 0, "AND"
+    while joiner:
+        match = _CLAUSE.match(text, at)
+        if match is None:
+            raise bad_query(f'Syntax error at position {at} in $search: a clause "property:words" is expected.')
+        either[-1].append(_search_clause(match.group(1), members))
+        at, joiner = match.end(), match.group(2) or ""
+        if joiner == "OR":
+            either.append([])
+    if at < len(text):
+        raise bad_query(f"Syntax error at position {at} in $search.")
+    return lambda item: any(all(test(item) for test in clauses) for clauses in either)
+
+
+def _search_clause(clause: str, members: Mapping[str, Callable[[Any], Any]]) -> Predicate:
+    name, _, words = clause.partition(":")
+    get = members.get(name.strip().lower())
+    wanted = _words(words)
+    if get is None or not wanted:
+        raise bad_query(f"$search cannot look for '{clause}'.")
+    return lambda item: all(any(own.startswith(word) for own in _words(get(item) or "")) for word in wanted)
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in _BETWEEN_WORDS.split(text.casefold()) if word]
+
+
 def sort_items(items: list[Any], orderby: str, schema: Schema) -> list[Any]:
     """The items in the order of `$orderby`; nulls come first. Raises GraphError RequestBroker--ParseUri."""
     for clause in reversed([part.split() for part in orderby.split(",")]):

@@ -34,7 +34,7 @@ from simulators.graph.sign_in import SignIn
 from simulators.graph.store import DEFAULT_FOLDER
 from simulators.graph.subscriptions import OutboundCall, Subscription, Subscriptions
 from simulators.graph.tenant import App, Room, Tenant, User
-from simulators.graph.throttle import Throttle, too_many
+from simulators.graph.throttle import Slot, Throttle, too_many
 from simulators.graph.world import Mail, World
 from simulators.http import Delivery, Request, Response
 
@@ -78,7 +78,7 @@ class GraphSimulator:
         self.world = World(tenant, clock, rng, behaviour or Behaviour())
         self._start_of_random = rng.getstate()
         self._start_behaviour = self.world.behaviour
-        self._slots: dict[int, tuple[str, str]] = {}
+        self._slots: dict[int, Slot] = {}
         self.throttle = Throttle(self.world.behaviour)
         meetings = Meetings(self.world, Copies(self.world))
         answers = Answers(self.world)
@@ -119,7 +119,7 @@ class GraphSimulator:
             if segments == ["$batch"]:
                 if request.method != "POST":
                     raise GraphError(405, "MethodNotAllowed", "A batch must be posted.")
-                response = answer_batch(call, self.world, self.handle, self._refused)
+                response = answer_batch(call, self.world, self._batch_item, self._refused)
             else:
                 self._check_throttled_mailbox(segments)
                 response = self._router.answer(call)
@@ -129,6 +129,18 @@ class GraphSimulator:
         if call.applied:
             headers["preference-applied"] = ", ".join(call.applied)
         return self._with_headers(request, response, headers)
+
+    def _batch_item(self, request: Request) -> Response:
+        """Answer one request of a batch. It takes a place at its mailbox like any other call, and may find none."""
+        slot = self._slot_of(request)
+        refused = self.throttle.enter(slot, self.clock.now()) if slot is not None else None
+        if refused is not None:
+            return self._refused(refused, request)
+        try:
+            return self.handle(request)
+        finally:
+            if slot is not None:
+                self.throttle.leave(slot)
 
     def _check_size_and_type(self, request: Request) -> None:
         if len(request.body) > self.world.behaviour.body_bytes_max:
@@ -192,30 +204,37 @@ class GraphSimulator:
     def begin(self, request: Request) -> Response | None:
         """Take a place for a call that starts; an answer when there is none. May run beside `handle`.
 
-        Batches take no place themselves. `end` must follow, also after a refusal.
+        A batch takes no place, its items do. `end` must follow, also after a refusal.
         """
-        segments = split_path(direct(request).raw_path)
-        if segments[:1] != [VERSION]:
+        slot = self._slot_of(request)
+        if slot is None:
             return None
-        mailbox = self._mailbox_id(segments[1:])
-        if mailbox is None:
-            return None
-        try:
-            app = self._sign_in.caller(request).app
-        except GraphError:
-            return None
-        slot = (app.client_id, mailbox)
         refused = self.throttle.enter(slot, self.clock.now())
         if refused is None:
             self._slots[id(request)] = slot
             return None
-        body = {"error": {"code": refused.code, "message": refused.message, "innerError": self._inner(request)}}
+        inner = self._inner(request)
+        body = {"error": {"code": refused.code, "message": refused.message, "innerError": inner}}
         headers = {
             **refused.headers,
             "date": format_datetime(self.clock.now(), usegmt=True),
             "cache-control": "private",
+            "request-id": inner["request-id"],
+            "client-request-id": inner["client-request-id"],
+            "x-ms-ags-diagnostic": _DIAGNOSTIC,
         }
         return Response.of_json(429, body, headers)
+
+    def _slot_of(self, request: Request) -> Slot | None:
+        """The application and mailbox whose places a call takes; None for calls that open no mailbox."""
+        segments = split_path(direct(request).raw_path)
+        mailbox = self._mailbox_id(segments[1:]) if segments[:1] == [VERSION] else None
+        if mailbox is None:
+            return None
+        try:
+            return self._sign_in.caller(request).app.client_id, mailbox
+        except GraphError:
+            return None
 
     def _inner(self, request: Request) -> dict[str, str]:
         """The innerError of a refusal at the door, where no random source may be touched."""

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from simulators.graph.call import Call, no_content
 from simulators.graph.errors import GraphError, resource_not_found, unreadable_body
+from simulators.graph.event_query import EVENT_SCHEMA
 from simulators.graph.notifications import LifecycleEvent, Notifications
+from simulators.graph.odata import compile_filter
 from simulators.graph.paths import split_path
+from simulators.graph.snapshot import whole
 from simulators.graph.store import DEFAULT_FOLDER, MailboxStore, StoredEvent
 from simulators.graph.tenant import User
 from simulators.graph.world import ChangeType, World
@@ -46,6 +49,8 @@ class Subscription:
     client_state: str | None
     expires: str
     immutable_ids: bool
+    condition: str = ""
+    """The `$filter` of the resource; events that enter it count as created, those that leave it as deleted."""
 
     @property
     def end(self) -> datetime:
@@ -67,6 +72,8 @@ class Subscriptions:
         self._notifications = notifications
         self._send = send
         self._active: dict[str, Subscription] = {}
+        self._inside: dict[str, set[str]] = {}
+        """Keys of the events that meet the condition of a subscription, by its id."""
         notifications.find = self.find
         world.observers.append(self._observe)
         world.tasks["subscription_ends"] = self._near_end
@@ -101,7 +108,7 @@ class Subscriptions:
         resource = body.get("resource")
         if not isinstance(resource, str) or not resource:
             raise _invalid("The property 'resource' is missing.")
-        mailbox, folder = self._read_resource(call, resource, open_mailbox)
+        (mailbox, folder), condition = self._read_resource(call, resource, open_mailbox), _condition_of(resource)
         if body.get("includeResourceData"):
             raise GraphError(400, "ExtensionError", "Resource data is not offered for events of this service.")
         state = body.get("clientState")
@@ -126,7 +133,11 @@ class Subscriptions:
             state,
             expires,
             call.prefer.immutable_ids,
+            condition,
         )
+        if condition:
+            store, meets = self._world.store(mailbox), compile_filter(condition, EVENT_SCHEMA)[0]
+            self._inside[subscription.id] = {one.key for one in store.in_folder(folder) if meets(whole(store, one))}
         self._put(subscription)
         context = call.context("subscriptions/$entity")
         value = {"@odata.context": context, **self._json(subscription), "clientState": state}
@@ -146,11 +157,8 @@ class Subscriptions:
 
     def _read_resource(self, call: Call, resource: str, open_mailbox: OpenMailbox) -> tuple[str, int]:
         """The mailbox and calendar a resource names. Raises GraphError for other resources."""
-        path, _, query = resource.partition("?")
-        parts = split_path(path.removeprefix(call.root))
+        parts = split_path(resource.partition("?")[0].removeprefix(call.root))
         lowered = [part.lower() for part in parts]
-        if query:
-            raise _invalid("Query options in the resource are not offered by this service.")
         if len(parts) < 3 or lowered[0] != "users" or lowered[-1] != "events":
             raise _invalid(f"Resource '{resource}' is not supported for subscriptions.")
         user = open_mailbox(call, parts[1])
@@ -259,24 +267,55 @@ class Subscriptions:
     def _observe(self, store: MailboxStore, event: StoredEvent, change: ChangeType) -> None:
         for subscription in list(self._active.values()):
             is_meant = subscription.mailbox == store.id and subscription.folder == event.folder
-            if is_meant and self.find(subscription.id) is not None:
+            if not is_meant or self.find(subscription.id) is None:
+                continue
+            told = self._seen_through(subscription, store, event, change)
+            if told is not None:
                 item_id = store.event_id(event, subscription.immutable_ids)
-                self._notifications.note(subscription, change, item_id, event.change_key)
+                self._notifications.note(subscription, told, item_id, event.change_key)
+
+    def _seen_through(
+        self, subscription: Subscription, store: MailboxStore, event: StoredEvent, change: ChangeType
+    ) -> ChangeType | None:
+        """What a change is to a subscriber who sees only what meets a condition; None when nothing of it shows."""
+        if not subscription.condition:
+            return change
+        inside = self._inside.setdefault(subscription.id, set())
+        was = event.key in inside
+        meets = change != "deleted" and compile_filter(subscription.condition, EVENT_SCHEMA)[0](whole(store, event))
+        (inside.add if meets else inside.discard)(event.key)
+        if meets:
+            return "updated" if was else "created"
+        return "deleted" if was else None
 
     # --- saving -----------------------------------------------------------------------------------------------
 
     def clear(self) -> None:
         """Forget every subscription."""
         self._active.clear()
+        self._inside.clear()
 
     def to_json(self) -> list[dict[str, Any]]:
         """Every subscription as JSON values."""
-        return [{**asdict(one), "change_types": list(one.change_types)} for one in self._active.values()]
+        return [
+            {
+                **asdict(one),
+                "change_types": list(one.change_types),
+                "inside": sorted(self._inside.get(one.id, ())),
+            }
+            for one in self._active.values()
+        ]
 
     def from_json(self, value: list[dict[str, Any]]) -> None:
         """The inverse of `to_json`."""
-        read = (Subscription(**{**item, "change_types": tuple(item["change_types"])}) for item in value)
-        self._active = {one.id: one for one in read}
+        self.clear()
+        for item in value:
+            inside = set(item.get("inside", ()))
+            known = {name: member for name, member in item.items() if name != "inside"}
+            one = Subscription(**{**known, "change_types": tuple(item["change_types"])})
+            self._active[one.id] = one
+            if inside:
+                self._inside[one.id] = inside
 
 
 def _invalid(message: str) -> GraphError:
@@ -290,6 +329,17 @@ def _change_types(given: Any) -> tuple[str, ...]:
     if not wanted or any(part not in _CHANGES for part in wanted):
         raise _invalid(f"changeType '{given}' must be made of created, updated and deleted.")
     return wanted
+
+
+def _condition_of(resource: str) -> str:
+    """The `$filter` of a resource, "" without one. Raises GraphError for another option or a filter not understood."""
+    options = dict(parse_qsl(resource.partition("?")[2], keep_blank_values=True))
+    condition = options.pop("$filter", "")
+    if options:
+        raise _invalid(f"The resource takes $filter and no {', '.join(options)}.")
+    if condition:
+        compile_filter(condition, EVENT_SCHEMA)
+    return condition
 
 
 def _check_url(given: Any, name: str) -> str:

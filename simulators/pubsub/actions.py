@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from simulators.actions import behaviour_actions
 from simulators.control import Action, BadControl, json_of
 from simulators.http import Request
 from simulators.pubsub.bus import EventBus
@@ -38,7 +39,8 @@ def pubsub_actions(bus: EventBus) -> tuple[Action, ...]:
         ("managed", 'deploy or change a managed subscription: {"developer_name", "topic", "state"}', acts.manage),
     )
     made = (Action("POST", f"pubsub-{name}", what, _with_body(act)) for name, what, act in posts)
-    return (Action("GET", "pubsub", "topics, streams, events kept, deliveries", acts.status), *made)
+    switches = behaviour_actions(lambda: bus.behaviour, bus.set_behaviour, "pubsub-behaviour")
+    return (Action("GET", "pubsub", "topics, streams, events kept, deliveries", acts.status), *made, *switches)
 
 
 class _Acts:

@@ -75,6 +75,7 @@ class EventBus:
         self.plan = plan or BusPlan()
         self._first_plan = self.plan
         self.behaviour = behaviour or PubSubBehaviour()
+        self._first_behaviour = self.behaviour
         self.listeners: list[Callable[[], None]] = []
         self.streams: list[OpenStream] = []
         self.rights = Rights()
@@ -94,6 +95,12 @@ class EventBus:
         self._builder = ChangeEventBuilder(self._schema, rng, self.behaviour, self.schema_of)
         self._deploy()
         self._skip_to_now()
+
+    def set_behaviour(self, behaviour: PubSubBehaviour) -> None:
+        """Switch what varies in the real service from now on; what was counted and kept so far stays."""
+        self.behaviour = self._builder.behaviour = behaviour
+        self.log.retention_s = behaviour.retention_s
+        self.deliveries.maximum = behaviour.deliveries_max
 
     # The clock and the change log
 
@@ -304,6 +311,7 @@ class EventBus:
 
     def reset(self) -> None:
         """Back to an empty stream, as after a move: faults, rights, added fields and counters are forgotten."""
+        self.set_behaviour(self._first_behaviour)
         self.rights = Rights()
         self.deliveries = Deliveries(self.behaviour.deliveries_max)
         self._added, self._served, self._rows, self._refusals = {}, {}, {}, []

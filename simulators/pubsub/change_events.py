@@ -44,7 +44,7 @@ class ChangeEventBuilder:
     ) -> None:
         self._org = org
         self._rng = rng
-        self._behaviour = behaviour
+        self.behaviour = behaviour
         self._schema_of = schema_of
         self._texts: dict[str, Mapping[str, str]] = {}
         self.gaps = 0
@@ -80,7 +80,7 @@ class ChangeEventBuilder:
         for change in changes:
             # Each updated field counts as one change.
             spent += max(1, len(change.changed_fields))
-            if spent > self._behaviour.overflow_changes:
+            if spent > self.behaviour.overflow_changes:
                 overflown.setdefault(change.entity, change)
             else:
                 kept.append(change)
@@ -93,7 +93,7 @@ class ChangeEventBuilder:
         """Equal changes that follow each other, now and then as one."""
         group: list[Change] = []
         for change in changes:
-            if group and same_change(group[-1], change) and self._strikes(self._behaviour.merge):
+            if group and same_change(group[-1], change) and self._strikes(self.behaviour.merge):
                 group.append(change)
                 continue
             if group:
@@ -112,11 +112,11 @@ class ChangeEventBuilder:
         body, header = self._body(sobject, schema, first, header)
         for change in group:
             self._remember(sobject, change)
-        if self.gaps > 0 or self._strikes(self._behaviour.gap):
+        if self.gaps > 0 or self._strikes(self.behaviour.gap):
             self.gaps = max(0, self.gaps - 1)
             return self._gap(first.entity, header)
         payload = schema.encode(header, body)
-        if len(payload) > self._behaviour.payload_max:
+        if len(payload) > self.behaviour.payload_max:
             return self._gap(first.entity, header)
         return StoredEvent(self._new_id(), first.entity, schema.id, header, body, payload)
 
@@ -124,7 +124,7 @@ class ChangeEventBuilder:
         self, sobject: SObject, schema: EventSchema, change: Change, header: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The fields with a value, and the header with its bitmaps."""
-        hidden = self._behaviour.hidden_fields
+        hidden = self.behaviour.hidden_fields
         if change.change_type in WHOLE:
             names = [field.column for field in sobject.fields if field.column not in hidden]
             return body_of(sobject, schema, change.row, names), header
@@ -150,12 +150,12 @@ class ChangeEventBuilder:
         found: dict[str, str] = {}
         for name in changed:
             old, new = before.get(name), change.row.get(name)
-            if old and isinstance(new, str) and len(new) >= DIFF_MIN and self._strikes(self._behaviour.diff):
+            if old and isinstance(new, str) and len(new) >= DIFF_MIN and self._strikes(self.behaviour.diff):
                 found[name] = unified_difference(old, new)
         return found
 
     def _remember(self, sobject: SObject, change: Change) -> None:
-        if not self._behaviour.diff:
+        if not self.behaviour.diff:
             return
         texts = {
             field.column: change.row[field.column]

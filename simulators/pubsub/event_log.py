@@ -81,7 +81,7 @@ class EventLog:
 
     def __init__(self, rng: random.Random, retention_s: float) -> None:
         self._rng = rng
-        self._retention_ms = int(retention_s * 1000)
+        self.retention_s = retention_s
         self._positions: list[Position] = []
         self._number = rng.randrange(10**6, 10**8)
         self.lost_until = self._number
@@ -129,7 +129,7 @@ class EventLog:
 
     def purge(self, now: datetime) -> None:
         """Forget what is older than the retention."""
-        edge = milliseconds(now) - self._retention_ms
+        edge = milliseconds(now) - int(self.retention_s * 1000)
         keep = 0
         while keep < len(self._positions) and self._positions[keep].at_ms <= edge:
             keep += 1

@@ -7,6 +7,7 @@ from typing import Any
 
 from simulators.http import Delivery, Request, Response
 from simulators.pubsub.bus import EventBus
+from simulators.pubsub.errors import PubSubError
 from simulators.salesforce.service import SalesforceSimulator
 
 
@@ -16,6 +17,7 @@ class StreamingOrg:
     def __init__(self, org: SalesforceSimulator, bus: EventBus) -> None:
         self.org = org
         self.bus = bus
+        org.resources.event_schemas = _Schemas(bus)
 
     def handle(self, request: Request) -> Response:
         """Answer a request of the org, then publish what it committed."""
@@ -49,3 +51,26 @@ class StreamingOrg:
             self.bus.load(state["pubsub"])
         else:
             self.bus.reset()
+
+
+class _Schemas:
+    """The bus's schemas as the REST API serves them."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+
+    def of_event(self, name: str) -> tuple[str, str] | None:
+        """By the name of a change event."""
+        topic = next((one for one in self._bus.channels if one.lower() == f"/data/{name}".lower()), None)
+        if topic is None or not topic.endswith("ChangeEvent"):
+            return None
+        schema = self._bus.topic_schema(topic)
+        return schema.id, schema.text
+
+    def by_id(self, schema_id: str) -> tuple[str, str] | None:
+        """By the id that events carry."""
+        try:
+            schema = self._bus.schema_by_id(schema_id)
+        except PubSubError:
+            return None
+        return schema.id, schema.text

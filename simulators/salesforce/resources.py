@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from simulators.http import Response
@@ -18,6 +19,17 @@ from simulators.salesforce.records import Records
 from simulators.salesforce.replication import Replication
 from simulators.salesforce.rows import RowResources
 from simulators.salesforce.usage import Usage
+
+
+class EventSchemas(Protocol):
+    """The schemas of change events, which the event bus serves: each as (id, Avro schema in JSON)."""
+
+    def of_event(self, name: str) -> tuple[str, str] | None:
+        """By the name of a change event, such as EventChangeEvent."""
+
+    def by_id(self, schema_id: str) -> tuple[str, str] | None:
+        """By the id that events carry."""
+
 
 _NAMES: Final = ("sobjects", "query", "queryAll", "composite", "limits", "jobs")
 _SEASONS: Final = ("Spring", "Summer", "Winter")
@@ -34,6 +46,8 @@ class Resources:
         self._rows = RowResources(records, replication, records.clock.now())
         self._collections = Collections(records, self._rows)
         self._composite = Composite(records, self.dispatch)
+        self.event_schemas: EventSchemas | None = None
+        """Set when the org has an event bus."""
 
     def dispatch(self, call: Call) -> Response:
         """Answer a call by its path, refusals included. Composite subrequests come in here too."""
@@ -53,6 +67,10 @@ class Resources:
         match segments:
             case []:
                 return Response.of_json(200, resource_list(call.version))
+            case ["sobjects", name, "eventSchema"] if self.event_schemas is not None:
+                return _schema_answer(call, self.event_schemas.of_event(name))
+            case ["event", "eventSchema", schema_id] if self.event_schemas is not None:
+                return _schema_answer(call, self.event_schemas.by_id(schema_id))
             case ["sobjects", *rest]:
                 return self._rows.answer(call, rest)
             case ["query" | "queryAll" as name]:
@@ -122,3 +140,14 @@ def version_of(part: str, org: Org) -> str:
 def _need_get(call: Call) -> None:
     if call.request.method != "GET":
         raise method_not_allowed(call.request.method, ["GET"])
+
+
+def _schema_answer(call: Call, found: tuple[str, str] | None) -> Response:
+    """A schema of change events in the form that the Pub/Sub API gives it, with its id as `uuid`."""
+    _need_get(call)
+    if found is None:
+        raise not_found()
+    if call.request.query.get("payloadFormat", "").upper() != "COMPACT":
+        raise SalesforceError(400, "INVALID_ARGUMENT", "payloadFormat: only COMPACT is offered by this service")
+    schema_id, text = found
+    return Response.of_json(200, {**json.loads(text), "uuid": schema_id})

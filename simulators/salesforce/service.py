@@ -52,6 +52,7 @@ class SalesforceSimulator:
         self.org = org
         self.access = access or Access()
         self.behaviour = behaviour or Behaviour()
+        self._start_behaviour = self.behaviour
         self.clock = clock
         self.last_fault = ""
         self._rng = rng
@@ -67,8 +68,8 @@ class SalesforceSimulator:
         self._seeding = Seeding(self._records)
         self._oauth = OAuth(org, self.access, self._records.store, self._sessions, clock.now)
         self._soap = SoapLogin(org, self._records.store, self._oauth, self._sessions)
-        resources = Resources(self._records, self._queries, self._replication, self._jobs, self._usage)
-        self._rest = Rest(self._records, self._seeding, self._sessions, self._usage, resources)
+        self.resources = Resources(self._records, self._queries, self._replication, self._jobs, self._usage)
+        self._rest = Rest(self._records, self._seeding, self._sessions, self._usage, self.resources)
         self._seeding.found_org(org)
         self._seed: dict[str, Any] = {}
         self.seal()
@@ -92,8 +93,13 @@ class SalesforceSimulator:
     def delivered(self, delivery_id: str, response: Response | None) -> None:
         """Nothing is ever delivered."""
 
+    def set_behaviour(self, behaviour: Behaviour) -> None:
+        """Switch what varies in the real service from now on."""
+        self.behaviour = self._records.behaviour = behaviour
+
     def reset(self) -> None:
-        """Back to the seed: the state at the last `seal`."""
+        """Back to the seed: the state at the last `seal`, and the first behaviour."""
+        self.set_behaviour(self._start_behaviour)
         self.load(self._seed)
 
     # Seeding and looking inside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -152,6 +153,24 @@ def test_tokens_are_bound_to_their_window_and_calendar(client: GraphClient) -> N
     assert client.send("GET", link.replace(TOM.id, ANA.id)).status == 400
     response = client.send("GET", link[:-3])
     assert client.error(response, 410) == "SyncStateInvalid"
+
+
+@pytest.mark.honest("graph", 6)
+def test_a_link_is_a_token_and_nothing_else(client: GraphClient) -> None:
+    """Window, body type and id form are inside it; a later page and round keep to them without any header."""
+    events = [client.create(TOM, meeting()) for _ in range(3)]
+    prefer = 'odata.maxpagesize=2, outlook.body-content-type="text", IdType="ImmutableId"'
+    page = client.get(window(TOM), Prefer=prefer)
+    for name in ("nextLink", "deltaLink"):
+        link = page[f"@odata.{name}"]
+        assert [key for key, _ in parse_qsl(urlsplit(link).query)] == [
+            f"${'skip' if name == 'nextLink' else 'delta'}token"
+        ]
+        client.patch(TOM, events[0]["id"], {"subject": name})
+        page = client.get(link)
+        assert page["value"]
+        assert all(item["body"]["contentType"] == "text" for item in page["value"])
+        assert not {item["id"] for item in page["value"]} & {event["id"] for event in events}
 
 
 def test_delta_needs_a_window(client: GraphClient) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
-from support.graph_firm import ANA, APP, BANKSIA, FIRM, OLD, TOM, GraphClient, build_graph
+from support.graph_firm import ANA, APP, BANKSIA, FIRM, OLD, TOM, WATTLE, GraphClient, build_graph
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 
@@ -60,6 +61,31 @@ def test_advanced_filters_need_their_header_and_count(client: GraphClient) -> No
     assert (answer["@odata.count"], answer["value"][0]["id"]) == (1, ANA.id)
     response = client.send("GET", "/users?$filter=not startsWith(mail,'a')", headers=EVENTUAL)
     assert response.status == 400
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ('"displayName:ana"', {ANA.id}),
+        ('"mail:tom.reyes@firm"', {TOM.id}),
+        ('"displayName:reyes" OR "displayName:lim"', {TOM.id, ANA.id}),
+        ('"displayName:room" AND "displayName:wat"', {WATTLE.id}),
+        ('"displayName:eyes"', set()),
+    ],
+)
+def test_users_can_be_searched(client: GraphClient, search: str, expected: set[str]) -> None:
+    """By the beginnings of words, with the header of advanced queries."""
+    path = f"/users?$search={quote(search)}&$count=true"
+    found = client.send("GET", path, headers=EVENTUAL).json()
+    assert {user["id"] for user in found["value"]} == expected
+    assert found["@odata.count"] == len(expected)
+    assert client.error(client.send("GET", path), 400) == "Request_UnsupportedQuery"
+
+
+@pytest.mark.parametrize("search", ["ana", '"ana"', '"shoe:9"', '"mail:a" OR', '"mail:a" "mail:b"', '"mail:"'])
+def test_a_search_that_is_not_understood_is_refused(client: GraphClient, search: str) -> None:
+    """Clauses are `"property:words"`, joined by AND and OR."""
+    assert client.send("GET", f"/users?$search={quote(search)}", headers=EVENTUAL).status == 400
 
 
 @pytest.mark.parametrize("condition", ["manager eq 'x'", "mail eq", "mail like 'x'", "mail eq 'x' or", "foo(mail,'x')"])

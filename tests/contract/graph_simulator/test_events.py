@@ -230,6 +230,7 @@ def test_collections_are_replaced(client: GraphClient) -> None:
 # --- delete and ids -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.honest("graph", 24)
 def test_a_second_delete_is_not_found(client: GraphClient) -> None:
     """DELETE answers 204, then 404 ErrorItemNotFound."""
     event = client.create(TOM, meeting())
@@ -362,6 +363,18 @@ def test_events_are_found_by_an_extended_property(client: GraphClient) -> None:
     assert with_tag[0]["singleValueExtendedProperties"][0]["value"] == "Key-1"
     other = condition.replace("ConcordPairKey", "concordpairkey")
     assert client.get(f"/users/{TOM.id}/events?$filter={quote(other)}")["value"] == []
+
+
+@pytest.mark.honest("graph", 18)
+def test_extended_properties_are_in_no_view_and_no_round(client: GraphClient) -> None:
+    """A view shows them expanded alone; delta cannot expand, and never has them."""
+    client.create(TOM, tagged())
+    days = "startDateTime=2026-03-01T00:00:00Z&endDateTime=2026-04-01T00:00:00Z"
+    [plain] = client.get(f"/users/{TOM.id}/calendarView?{days}")["value"]
+    [round_item] = client.get(f"/users/{TOM.id}/calendarView/delta?{days}")["value"]
+    assert "singleValueExtendedProperties" not in plain.keys() | round_item.keys()
+    [shown] = client.get(f"/users/{TOM.id}/calendarView?{days}&{EXPAND[1:]}")["value"]
+    assert shown["singleValueExtendedProperties"] == [{"id": TAG, "value": "k-1"}]
 
 
 def test_expanding_needs_an_id(client: GraphClient) -> None:

@@ -12,6 +12,7 @@ from support.graph_firm import ANA, BANKSIA, BASE, FIRM, TOKEN, TOM, GraphClient
 
 from simulators.graph.behaviour import Behaviour
 from simulators.graph.service import GraphSimulator
+from simulators.graph.tenant import App
 from simulators.http import Request
 
 
@@ -40,11 +41,29 @@ def test_the_fifth_call_at_once_to_a_mailbox_is_refused(client: GraphClient) -> 
     assert refused is not None
     assert (refused.status, refused.json()["error"]["code"]) == (429, "ApplicationThrottled")
     assert float(refused.headers["retry-after"]) >= 1
+    assert {"request-id", "client-request-id", "date", "x-ms-ags-diagnostic"} <= refused.headers.keys()
     sim.end(fifth)
     assert sim.begin(asked(f"/users/{ANA.id}/events")) is None
     assert sim.begin(asked("/users")) is None
     sim.end(four[0])
     assert sim.begin(asked(f"/users/{TOM.id}/events")) is None
+
+
+@pytest.mark.honest("graph", 23)
+def test_each_application_has_places_of_its_own(client: GraphClient) -> None:
+    """Another application's calls to the same mailbox are not hit."""
+    client.sim.put_app(App("bbbbbbbb-1111-4222-8333-444455556666", "Other", secrets=("other",)))
+    form = "grant_type=client_credentials&client_id=bbbbbbbb-1111-4222-8333-444455556666&client_secret=other"
+    form += "&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    signed = client.sim.handle(Request("POST", f"/{FIRM.id}/oauth2/v2.0/token", headers, form.encode(), BASE))
+    other = dataclasses.replace(
+        asked(f"/users/{TOM.id}/events"), headers={"authorization": f"Bearer {signed.json()['access_token']}"}
+    )
+    for _ in range(4):
+        assert client.sim.begin(asked(f"/users/{TOM.id}/events")) is None
+    assert client.sim.begin(asked(f"/users/{TOM.id}/events")) is not None
+    assert client.sim.begin(other) is None
 
 
 def test_too_many_calls_in_ten_minutes_are_refused() -> None:
@@ -146,6 +165,27 @@ def test_parallel_items_at_one_mailbox_may_be_throttled() -> None:
     assert "Retry-After" in answers["4"]["headers"]
     serial = batch(client, one, *({**one, "dependsOn": [str(n)]} for n in range(5)))
     assert {item["status"] for item in serial.values()} == {200}
+
+
+@pytest.mark.honest("graph", 23)
+def test_an_item_finds_no_place_at_a_busy_mailbox(client: GraphClient) -> None:
+    """While four calls are under way, the items at this mailbox meet 429 with Retry-After, the others do not."""
+    four = [asked(f"/users/{TOM.id}/events") for _ in range(4)]
+    assert [client.sim.begin(request) for request in four] == [None] * 4
+    answers = batch(client, {"url": f"/users/{TOM.id}/events"}, {"url": f"/users/{ANA.id}/events"}, {"url": "/users"})
+    assert [answers[name]["status"] for name in "012"] == [429, 200, 200]
+    assert float(answers["0"]["headers"]["Retry-After"]) >= 1
+    assert answers["0"]["body"]["error"]["code"] == "ApplicationThrottled"
+    client.sim.end(four[0])
+    again = batch(client, *[{"url": f"/users/{TOM.id}/events"}] * 3)
+    assert {item["status"] for item in again.values()} == {200}
+
+
+def test_items_count_as_requests() -> None:
+    """A batch is as many requests in the window of a mailbox as it has items for it."""
+    client = GraphClient(build_graph(dataclasses.replace(Behaviour().calm(), requests_max=3)))
+    answers = batch(client, *[{"url": f"/users/{TOM.id}/events"}] * 5)
+    assert [answers[str(n)]["status"] for n in range(5)] == [200, 200, 200, 429, 429]
 
 
 def test_a_batch_needs_a_token_like_every_call(client: GraphClient) -> None:

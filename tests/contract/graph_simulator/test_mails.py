@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from support.graph_firm import ANA, BANKSIA, CLIENT, TOM, WATTLE, GraphClient, attendee, build_graph, meeting
@@ -43,6 +44,18 @@ def test_creating_a_meeting_invites_everyone(client: GraphClient) -> None:
     mail = client.sim.mails[0]
     assert (mail.event_id, mail.ical_uid, mail.mailbox) == (event["id"], event["iCalUId"], TOM.id)
     assert mail.cause == "POST event"
+
+
+@pytest.mark.honest("graph", 13)
+def test_nothing_stops_the_mails(client: GraphClient) -> None:
+    """Neither a query option nor a header nor a member of the body keeps create, update or delete from mailing."""
+    path, quiet = f"/users/{TOM.id}/events", {"Prefer": 'outlook.send-updates="none"'}
+    body = meeting(CLIENT, responseRequested=False, isDraft=True)
+    event_id = client.send("POST", f"{path}?sendUpdates=none", body, quiet).json()["id"]
+    one = f"{path}/{quote(event_id, safe='')}?sendUpdates=none"
+    assert client.send("PATCH", one, {"subject": "x", "isDraft": True}, quiet).status == 200
+    assert client.send("DELETE", one, None, quiet).status == 204
+    assert mails(client) == [("invite", CLIENT), ("update", CLIENT), ("cancel", CLIENT)]
 
 
 def test_events_without_attendees_mail_nobody(client: GraphClient) -> None:

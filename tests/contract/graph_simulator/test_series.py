@@ -76,6 +76,34 @@ def test_a_deleted_occurrence_has_no_tombstone(client: GraphClient) -> None:
     assert [item["id"] for item in found] == [series["id"], *(item["id"] for item in items if item != items[2])]
 
 
+@pytest.mark.honest("graph", 4)
+def test_what_was_retimed_has_no_tombstone(client: GraphClient) -> None:
+    """Moved out of the window, or gone with its series' old days: an occurrence is just not sent again."""
+    series = client.create(TOM, weekly())
+    items = instances(client, series)
+    _, link, _ = client.round(window(TOM, end="2026-04-01T00:00:00Z"))
+    late = {"dateTime": "2026-04-02T10:00:00", "timeZone": "AUS Eastern Standard Time"}
+    assert (
+        client.patch(
+            TOM, items[3]["id"], {"start": late, "end": {**late, "dateTime": late["dateTime"][:11] + "11:00:00"}}
+        ).status
+        == 200
+    )
+    found, link, _ = client.round(link)
+    assert [item["id"] for item in found] == [series["id"], *(item["id"] for item in items[:3])]
+    thursdays = rule({"type": "weekly", "daysOfWeek": ["thursday"]}, "2026-03-12")
+    moved = {
+        "recurrence": thursdays,
+        "start": {"dateTime": "2026-03-12T10:00:00", "timeZone": "AUS Eastern Standard Time"},
+        "end": {"dateTime": "2026-03-12T11:00:00", "timeZone": "AUS Eastern Standard Time"},
+    }
+    assert client.patch(TOM, series["id"], moved).status == 200
+    found, _, _ = client.round(link)
+    assert found[0]["id"] == series["id"]
+    assert not {item["id"] for item in found} & {item["id"] for item in items}
+    assert all("@removed" not in item for item in found)
+
+
 def test_a_series_is_not_split_across_pages(client: GraphClient) -> None:
     """Master and instances come in one page, even when the page is smaller."""
     client.create(TOM, meeting())

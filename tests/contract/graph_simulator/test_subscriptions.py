@@ -106,6 +106,8 @@ def test_a_failed_handshake_is_no_subscription(answer: Response | None) -> None:
         ({"notificationUrl": None}, "InvalidRequest"),
         ({"changeType": "moved"}, "InvalidRequest"),
         ({"resource": f"users/{TOM.id}/messages"}, "InvalidRequest"),
+        ({"resource": f"users/{TOM.id}/events?$filter=colour eq 'red'"}, "RequestBroker--ParseUri"),
+        ({"resource": f"users/{TOM.id}/events?$top=1"}, "InvalidRequest"),
         ({"clientState": "x" * 129}, "InvalidRequest"),
         ({"expirationDateTime": "soon"}, "InvalidRequest"),
         ({"includeResourceData": True}, "ExtensionError"),
@@ -287,6 +289,30 @@ def test_lifecycle_events_come_on_demand_and_near_the_end() -> None:
     firm.sim.lifecycle(name, "subscriptionRemoved")
     assert [item["lifecycleEvent"] for item in firm.items(5, LIFE)] == ["subscriptionRemoved"]
     assert firm.sim.subscriptions == []
+
+
+def test_a_filter_shows_what_enters_and_leaves_it() -> None:
+    """Entering counts as created, leaving as deleted, what stays outside is not told."""
+    firm = Subscriber(created_then_updated=0.0, delay_s_min=0.0, delay_s_max=0.0)
+    held = firm.client.create(TOM, meeting(showAs="busy"))
+    firm.subscribe(resource=f"users/{TOM.id}/events?$filter=showAs eq 'busy'")
+
+    def told() -> list[tuple[str, str]]:
+        return [(item["changeType"], item["resourceData"]["id"]) for item in firm.items(1)]
+
+    free = firm.client.create(TOM, meeting(showAs="free"))
+    assert told() == []
+    firm.client.patch(TOM, held["id"], {"subject": "x"})
+    assert told() == [("updated", held["id"])]
+    firm.client.patch(TOM, free["id"], {"showAs": "busy"})
+    firm.client.patch(TOM, held["id"], {"showAs": "free"})
+    assert sorted(told()) == sorted([("created", free["id"]), ("deleted", held["id"])])
+    twin = build_graph()
+    twin.load(firm.sim.dump())
+    assert twin.dump()["subscriptions"] == firm.sim.dump()["subscriptions"]
+    firm.client.delete(TOM, held["id"])
+    firm.client.delete(TOM, free["id"])
+    assert told() == [("deleted", free["id"])]
 
 
 def test_many_notifications_share_a_post() -> None:

@@ -69,6 +69,28 @@ def test_unknown_zones_are_refused(client: GraphClient) -> None:
         assert client.error(response, 400) == "TimeZoneNotSupportedException"
 
 
+@pytest.mark.honest("graph", 11)
+def test_unknown_zones_are_refused_everywhere(client: GraphClient) -> None:
+    """In views, delta, schedules and rules of series too; a write under such a header writes nothing."""
+    moon = {"Prefer": 'outlook.timezone="Moon/Base"'}
+    days = "startDateTime=2026-03-01T00:00:00Z&endDateTime=2026-04-01T00:00:00Z"
+    ends = {"startTime": at("2026-03-10", zone="Moon/Base"), "endTime": at("2026-03-11", zone="Moon/Base")}
+    weekly = {
+        "pattern": {"type": "weekly", "interval": 1, "daysOfWeek": ["wednesday"]},
+        "range": {"type": "noEnd", "startDate": "2026-03-11", "recurrenceTimeZone": "Moon/Base"},
+    }
+    for answer in (
+        client.send("GET", f"/users/{TOM.id}/calendarView?{days}", headers=moon),
+        client.send("GET", f"/users/{TOM.id}/calendarView/delta?{days}", headers=moon),
+        client.send("POST", f"/users/{TOM.id}/events", meeting("a@client.example"), moon),
+        client.send("POST", f"/users/{TOM.id}/events", meeting(recurrence=weekly)),
+        client.send("POST", f"/users/{TOM.id}/calendar/getSchedule", {"schedules": [TOM.mail], **ends}),
+    ):
+        assert client.error(answer, 400) == "TimeZoneNotSupportedException"
+    assert client.sim.events_of(TOM.id) == []
+    assert client.sim.mails == []
+
+
 def test_every_windows_zone_has_rules() -> None:
     """Each name of the CLDR table can be used in a request."""
     for name in WINDOWS_ZONES:

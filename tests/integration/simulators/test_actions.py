@@ -91,6 +91,29 @@ def test_an_outside_organizer_can_be_played(graph: Caller) -> None:
     assert graph.get("mails") == []
 
 
+def test_switches_are_shown_set_and_reset(graph: Caller, salesforce: Caller) -> None:
+    """What varies in the real service can be asked for by name; nonsense is refused; a reset takes it back."""
+    assert graph.get("behaviour")["delta"]["replay"] < 1
+    changed = graph.post("behaviour", {"preset": "calm", "delta": {"replay": 1}, "second_bump": 1})
+    assert (changed["delta"]["replay"], changed["delta"]["empty_page"], changed["second_bump"]) == (1, 0, 1)
+    assert "nonsense" in graph.post("behaviour", {"nonsense": 1}, status=400)["error"]
+    graph.post("reset")
+    assert graph.get("behaviour")["second_bump"] == 0
+    assert salesforce.post("behaviour", {"page_rows": 7})["page_rows"] == 7
+    salesforce.post("reset")
+    assert salesforce.get("behaviour")["page_rows"] is None
+
+
+def test_a_mailbox_can_leave_the_scope(graph: Caller) -> None:
+    """And come back; one that does not exist is told."""
+    assert graph.post("scope", {"mailbox": OWN})["out"] is True
+    assert graph.post("scope", {"mailbox": OWN, "out": False})["out"] is False
+    assert "nobody" in graph.post("scope", {"mailbox": "nobody"}, status=400)["error"]
+    assert graph.get("subscriptions") == []
+    assert graph.post("lifecycle", {"subscription": "x", "event": "missed"}, status=400)["error"]
+    assert "none of" in graph.post("lifecycle", {"subscription": "x", "event": "lost"}, status=400)["error"]
+
+
 def test_records_and_changes_of_the_org_can_be_read(salesforce: Caller) -> None:
     """All fields of all records of an object; nothing has changed since the seed; an unknown object is refused."""
     contacts = salesforce.get("records?object=Contact")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -84,6 +86,22 @@ def test_large_and_chunked_bodies_arrive_whole(hosted: Hosted, client: httpx.Cli
     assert client.post(f"{hosted.url}/big", content=body).json()["bytes"] == len(body)
     assert client.post(f"{hosted.tls_url}/big", content=body).json()["bytes"] == len(body)
     assert client.post(f"{hosted.url}/chunks", content=iter([b"ab", b"", b"cde"])).json()["bytes"] == 5
+
+
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(b"abcde")),
+        ("deflate", zlib.compress(b"abcde")),
+        ("deflate", zlib.compress(b"abcde")[2:-4]),
+        ("identity", b"abcde"),
+        ("gzip", b"abcde"),
+    ],
+)
+def test_compressed_bodies_are_unpacked(hosted: Hosted, client: httpx.Client, encoding: str, packed: bytes) -> None:
+    """Gzip, and deflate with and without its header; what only claims to be compressed arrives as it came."""
+    answer = client.post(f"{hosted.url}/packed", content=packed, headers={"content-encoding": encoding})
+    assert answer.json()["bytes"] == 5
 
 
 def test_a_body_announced_with_expect_is_asked_for(hosted: Hosted) -> None:

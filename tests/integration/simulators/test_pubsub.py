@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from support.pubsub_client import ALL, EVENTS, HEADER, RELATIONS, decode, names_of
 from support.pubsub_stubs import generate_stubs
@@ -18,6 +20,7 @@ from support.waiting import DEADLINE_S, wait_until
 from schemas.errors import ConfigError
 from simulators.launch import SimulatorOptions, Simulators, running_simulators
 from simulators.pubsub.behaviour import PubSubBehaviour
+from simulators.seeding_salesforce import STATIC_TOKEN
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +186,45 @@ def test_errors_of_streams_are_in_the_trailers(client: Client) -> None:
 
 
 @pytest.mark.honest("pubsub", 14)
+@pytest.mark.honest("pubsub", 3)
+def test_the_rest_api_serves_the_same_schemas(client: Client) -> None:
+    """By the change event's name and by id, compact, with the id as `uuid`; anything else is refused."""
+    topic = client.stub.GetTopic(client.messages.TopicRequest(topic_name=EVENTS), metadata=client.metadata())
+    by_name = client.rest("GET", "sobjects/EventChangeEvent/eventSchema?payloadFormat=COMPACT")
+    by_id = client.rest("GET", f"event/eventSchema/{topic.schema_id}?payloadFormat=COMPACT")
+    assert by_name == by_id == {**json.loads(client.schema(topic.schema_id)), "uuid": topic.schema_id}
+    for path, status_code in (
+        ("sobjects/EventChangeEvent/eventSchema?payloadFormat=EXPANDED", 400),
+        ("sobjects/NothingChangeEvent/eventSchema?payloadFormat=COMPACT", 404),
+        ("event/eventSchema/unknown?payloadFormat=COMPACT", 404),
+    ):
+        url = f"{client.simulators.salesforce_url}/services/data/v66.0/{path}"
+        answer = httpx.get(url, headers={"authorization": f"Bearer {STATIC_TOKEN}"}, trust_env=False)
+        assert answer.status_code == status_code
+
+
+@pytest.mark.honest("pubsub", 7)
+def test_a_stream_outlives_its_token(client: Client) -> None:
+    """Ended sessions stop new calls and leave the stream alone; only a bad auth_refresh ends it."""
+    stream = client.subscribe()
+    token = client.simulators.on_salesforce(client.simulators.salesforce.issue_token)
+    other = client.open(client.stub.Subscribe, accesstoken=token)
+    other.send(client.fetch(EVENTS))
+    wait_until(lambda: status(client.simulators)["streams"] == [EVENTS, EVENTS])
+    control(client.simulators, "expire-tokens")
+    client.create()
+    assert len(stream.next().events) == len(other.next().events) == 1
+    request = client.messages.TopicRequest(topic_name=EVENTS)
+    ended = failure_of(lambda: client.stub.GetTopic(request, metadata=client.metadata(accesstoken=token)))
+    assert ended == (grpc.StatusCode.UNAUTHENTICATED, "service.auth.error")
+    fresh = client.simulators.on_salesforce(client.simulators.salesforce.issue_token)
+    other.send(client.fetch(count=1, auth_refresh=fresh))
+    client.create()
+    assert len(other.next().events) == 1
+    other.send(client.fetch(count=1, auth_refresh=token))
+    assert failure_of(other.next) == (grpc.StatusCode.UNAUTHENTICATED, "service.auth.refresh.invalid")
+
+
 def test_publishing_is_refused(client: Client) -> None:
     """Change events are the org's own."""
     event = client.messages.ProducerEvent(id="1", schema_id="x", payload=b"x")
@@ -251,6 +293,8 @@ def test_everything_can_be_made_to_go_wrong(client: Client) -> None:
     assert again.events[0].event.id == last.events[0].event.id
     before = status(simulators)["schemas"][EVENTS]
     assert control(simulators, "pubsub-add-field", {"name": "Added__c"})["schema_id"] != before
+    switches = control(simulators, "pubsub-behaviour", {"preset": "rough", "hidden_fields": ["Location"]})
+    assert (switches["merge"], switches["hidden_fields"]) == (0.7, ["Location"])
     control(simulators, "pubsub-cut", {"code": "service.unavailable"})
     assert failure_of(stream.next) == (grpc.StatusCode.UNAVAILABLE, "service.unavailable")
     assert control(simulators, "pubsub-expire", {})["expired"] > 0
