@@ -151,7 +151,8 @@ class Decision:
 
     `changes` is what will be written; `lost` is what a conflict took from Salesforce (`after` = the value that won).
     `rule` is the number of the rule in the product facts that decided. `offset` is the journal entry's own. `held` is
-    what was not written but waits for an operator; `mails` are those of `commands` alone.
+    what was not written but waits for an operator; `mails` are those of `commands` alone. `status` is how the pair
+    stands after it (a `schemas.state.Status`), `waits` the digest of the write that waits then, "" for none.
     """
 
     pair_key: str
@@ -170,3 +171,5 @@ class Decision:
     text: str = ""
     held: Hold | None = None
     is_shadow: bool = False
+    status: str = ""
+    waits: str = ""

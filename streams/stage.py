@@ -92,7 +92,11 @@ def _matters(before: PairState, plan: Plan) -> bool:
     """Whether a decision is worth a record: something is done, or the pair's standing changed."""
     if plan.verdict is not Verdict.NOTHING or plan.commands:
         return True
-    return (before.status, before.reason) != (plan.state.status, plan.state.reason)
+    return _standing(before) != _standing(plan.state)
+
+
+def _standing(state: PairState) -> tuple[str, str, str]:
+    return state.status, state.reason, state.held.digest if state.held is not None else ""
 
 
 def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: int, offset: int) -> Decision:
@@ -115,6 +119,8 @@ def _decision(plan: Plan, entry: JournalEntry, settings: Settings, partition: in
         text=_told(why, plan),
         held=plan.held,
         is_shadow=bool(plan.withheld),
+        status=plan.state.status,
+        waits=plan.state.held.digest if plan.state.held is not None else "",
     )
 
 
