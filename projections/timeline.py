@@ -90,14 +90,14 @@ def timeline(
         if source in told:
             continue
         told.add(source)
-        moment = _moment(partition, offset, entry, held, hide)
+        moment = moment_of(partition, offset, entry, held, hide)
         if moment.outcome is not None and moment.outcome.command_id in by_id:
             took = moment.outcome.at - by_id[moment.outcome.command_id].decided_at
             moment = replace(moment, took_s=max(0.0, round(took.total_seconds(), 3)))
         decision = decided.get((partition, offset))
         if decision is not None:
             sent = tuple(_sent(by_id[name]) for name in decision.commands if name in by_id)
-            moment = replace(moment, decision=_shown(decision, hide), sent=sent)
+            moment = replace(moment, decision=shown(decision, hide), sent=sent)
         moments.append(moment)
     return moments
 
@@ -119,9 +119,10 @@ def item_of(entry: JournalEntry) -> Item | None:
             return None
 
 
-def _moment(
+def moment_of(
     partition: int, offset: int, entry: JournalEntry, held: dict[tuple[Side, str], CalendarEvent], hide: bool
 ) -> Moment:
+    """What one entry tells. `held` is what each item last held, and is brought up to date."""
     item = item_of(entry)
     before = held.get((item.side, item.id)) if item is not None else None
     if item is not None:
@@ -192,7 +193,7 @@ def _hidden(group: str, text: str, hide: bool) -> str:
     return HIDDEN if hide and group in PRIVATE_GROUPS else text
 
 
-def _shown(decision: Decision, hide: bool) -> Decision:
+def shown(decision: Decision, hide: bool) -> Decision:
     """The decision as it may be shown."""
     if not hide:
         return decision
