@@ -42,9 +42,11 @@ test: setup ## run every test that this machine can run
 	$(BIN)/python -m pytest tests --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
 	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests --show-capture=no --last-failed --last-failed-no-failures none; }
 
-setup-extras: setup ## install what only some tests need: clients that other people wrote (Python, and Node.js when found)
+setup-extras: setup ## install what only some tests need: other people's clients, as root on Debian PostgreSQL
 	test -x .cache/thirdparty/bin/python || $(PYTHON) -m venv .cache/thirdparty
 	.cache/thirdparty/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/thirdparty/python/requirements.lock
+	@if test "$$(id -u)" = 0 && command -v apt-get > /dev/null && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then \
+	  apt-get install --yes --quiet --no-install-recommends postgresql > /dev/null || echo "PostgreSQL was not installed: its tests are skipped."; fi
 	if command -v npm > /dev/null; then npm ci --prefix tests/thirdparty/node --ignore-scripts --no-audit --no-fund --silent; fi
 
 test-unit: setup ## only the tests that need neither broker nor network

@@ -20,6 +20,7 @@ from concord import (
     cli_look,
     cli_mails,
     cli_preflight,
+    cli_project,
     cli_quarantine,
     cli_shadow,
     cli_undo,
@@ -70,6 +71,7 @@ cli_held.register(app)
 cli_undo.register(app)
 cli_shadow.register(app)
 cli_quarantine.register(app)
+cli_project.register(app)
 
 Worker = Annotated[
     str | None,
@@ -182,6 +184,9 @@ def dev(
     ics: IcsFiles = None,
     persist: Persist = None,
     print_env: PrintEnv = False,
+    read_models: Annotated[
+        bool, typer.Option("--read-models", help="Keep the read models too (`concord project`).")
+    ] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End what an earlier `concord dev` left running.")] = False,
 ) -> None:
     """Broker, simulators, every role and the exporter on this machine until Ctrl-C, with fast polling.
@@ -202,6 +207,7 @@ def dev(
                 persist=persist,
                 print_env=print_env,
                 exporter=True,
+                read_models=read_models,
             )
         )
     )

@@ -94,6 +94,11 @@ class Config(BaseSettings):
     )
     proxy_file: Path | None = Field(None, description="the same in a file, read at the start")
     no_proxy: str = Field("", description="hosts reached without the proxy, as in NO_PROXY, which counts otherwise")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="read models: postgresql://USER:PASSWORD@HOST:5432/NAME; empty: SQLite in the data folder",
+    )
+    database_url_file: Path | None = Field(None, description="the same in a file, read at the start")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["", "json", "text"] = Field(
         "", description="json or text; empty: text on a terminal, else json, one object a line"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from schemas.errors import ConcordError
@@ -95,6 +96,21 @@ def consumer_of(broker: str) -> Iterator[Any]:
         broker, KafkaConsumer, client_id="concord-reader", group_id=None, enable_auto_commit=False,
         auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20, fetch_max_bytes=64 << 20,
         fetch_max_wait_ms=100,
+    ) as client:  # fmt: skip
+        yield client
+
+
+@contextlib.contextmanager
+def group_consumer_of(broker: str, group: str, **settings: Any) -> Iterator[Any]:
+    """A kafka-python consumer of a group, which commits only what it is told to. Raises ConcordError like `admin_of`.
+
+    Partitions of one number go to one member, whatever their topic. A member that is gone is missed after 10 s.
+    """
+    with _client(
+        broker, KafkaConsumer, client_id=group, group_id=group, enable_auto_commit=False,
+        auto_offset_reset="earliest", max_partition_fetch_bytes=16 << 20, fetch_max_bytes=64 << 20,
+        partition_assignment_strategy=[RangePartitionAssignor], session_timeout_ms=10_000, heartbeat_interval_ms=2_000,
+        **settings,
     ) as client:  # fmt: skip
         yield client
 

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from concord.broker import DevelopmentBroker, start_broker
 from concord.broker_settings import process_started
 from concord.changing import confirm, current_settings, read_directory
-from concord.processes import EXPORTER, ROLES, RoleProcesses, end_leftovers
+from concord.processes import EXPORTER, PROJECT, ROLES, RoleProcesses, end_leftovers
 from concord.topics import create_topics
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
@@ -76,6 +76,8 @@ class DevOptions:
     """How changes in Salesforce are noticed."""
     exporter: bool = False
     """Whether the exporter runs as well."""
+    read_models: bool = False
+    """Keep the read models too: one process more."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Environment:
 
 def metrics_ports(port_base: int, roles: Iterable[str]) -> dict[str, int]:
     """Where each role serves its metrics: the same port in every run, or free ones for a port base of 0."""
-    order = (EXPORTER, *ROLES)
+    order = (EXPORTER, *ROLES, PROJECT)
     first = port_base + METRICS_OFFSET if port_base else _first_of_free_ports(len(order))
     return {role: first + order.index(role) for role in roles}
 
@@ -192,7 +194,8 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
         on_ready("topics")
         variables = role_variables(broker.address, simulators, state_dir, options.changes)
         end_leftovers(state_dir / ROLES_FILE)
-        names = (*ROLES, EXPORTER) if options.exporter else tuple(ROLES)
+        more = ((EXPORTER, options.exporter), (PROJECT, options.read_models))
+        names = (*ROLES, *(name for name, is_asked_for in more if is_asked_for))
         metrics = metrics_ports(options.port_base, names)
         write_targets(state_dir / TARGETS_FILE, metrics)
         own = {role: {"CONCORD_METRICS_PORT": str(port)} for role, port in metrics.items()}

@@ -25,8 +25,10 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
     "source-graph": ("source", "graph"),
     "source-salesforce": ("source", "salesforce"),
 }
+# What runs only where it is asked for.
 EXPORTER: Final = "exporter"
-COMMANDS: Final[dict[str, tuple[str, ...]]] = {**ROLES, EXPORTER: ("exporter",)}
+PROJECT: Final = "project"
+COMMANDS: Final[dict[str, tuple[str, ...]]] = {**ROLES, EXPORTER: ("exporter",), PROJECT: ("project",)}
 
 # A stopped role has this long before it is killed, in seconds. Ctrl-C ends everything within 10, and a role comes back
 # from being killed; in a deployment its own limit, 9.5, holds.

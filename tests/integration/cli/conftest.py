@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def firm() -> Iterator[Firm]:
-    """One firm for the folder. Only test_writing changes it, and it runs last: modules run in the order of their
-    names."""
+    """One firm for the folder. Only test_writing and test_written_rows change it, and they run last: modules run in
+    the order of their names."""
     from integration.cli.firm import firm_on_a_broker
 
     with firm_on_a_broker() as firm:
