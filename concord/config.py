@@ -123,6 +123,10 @@ class Config(BaseSettings):
         description="how late a change event may come; until then a save that a poll saw waits for its origin",
     )
     salesforce_overlap_s: float = Field(120.0, ge=0, description="how far each poll looks back for late commits")
+    salesforce_drift_at: str = Field(
+        "02:00", pattern=r"^(([01]\d|2[0-3]):[0-5]\d|never)$",
+        description="time of day (UTC) at which every event in Salesforce is compared with the log, or `never`",
+    )  # fmt: skip
     salesforce_reserve_percent: float = Field(
         5.0, ge=0, le=100,
         description="share of the org's daily API requests kept for rooms: when less is left, only rooms are read",

@@ -19,6 +19,7 @@ from concord.roles import connections
 from concord.roles.capture import Capture, forget, young_marks
 from concord.roles.change_stream import ChangeStream
 from concord.roles.directories import is_salesforces, publish
+from concord.roles.drift import DRIFT, DriftCheck, told_by_the_log
 from concord.roles.integration_log import IntegrationLog, systems_of
 from concord.roles.known import known_owners
 from concord.roles.poll import EventPoll, PollMeans
@@ -26,7 +27,7 @@ from concord.roles.reading import read_under
 from concord.roles.room_names import tell_of_rooms
 from concord.roles.topic_stream import LOST
 from concord.roles.unreadable import send_unreadable
-from concord.roles.wakeups import TICK_S, Timer
+from concord.roles.wakeups import TICK_S, Timer, partition_of
 from concord.telemetry.delays import observe_reading
 from connectors.exchange import run_async
 from connectors.salesforce.budget import is_short
@@ -61,7 +62,7 @@ def build(config: Config) -> GuardedApp:
     agent = guarded_agent(
         app, SALESFORCE_WAKEUPS, source.look, table="salesforce-cursors",
         options=AgentOptions(
-            lanes=2, every_s=TICK_S, on_tick=source.timer, on_assigned=stream.begin if stream is not None else None
+            lanes=2, every_s=TICK_S, on_tick=source.tick, on_assigned=stream.begin if stream is not None else None
         ),
     )  # fmt: skip
     if stream is not None:
@@ -80,6 +81,7 @@ class SalesforceSource:
         self.directory = DirectoryFollower(config.broker)
         self.salesforce = connections.Salesforce(config)
         self.timer = Timer(app, SALESFORCE_WAKEUPS, self._due)
+        self.drift = DriftCheck(config.salesforce_drift_at, lambda: told_by_the_log(app))
         self._log = IntegrationLog(self.salesforce, systems_of(config))
         self.stream: ChangeStream | None = None
         if config.salesforce_changes == "cdc":
@@ -89,6 +91,13 @@ class SalesforceSource:
         yield DIRECTORY_KEY, self._config.directory_s
         yield EVENT_KEY, self._config.poll_s
 
+    def tick(self, partition: int, lane: Lane) -> None:
+        """Wake what is due in this partition."""
+        self.timer(partition, lane)
+        if partition_of(EVENT_KEY, self._app.partitions) == partition and self.drift.is_due(lane):
+            wakeup = Wakeup(EVENT_KEY, DRIFT, datetime.now(UTC))
+            self._app.outbox.send(SALESFORCE_WAKEUPS, EVENT_KEY.encode(), encode(wakeup))
+
     async def look(self, record: Record, lane: Lane) -> None:
         """One wake-up."""
         wakeup = decode(Wakeup, record.value)
@@ -96,6 +105,10 @@ class SalesforceSource:
             await self._read_directory(lane)
         elif wakeup.key == EVENT_KEY and wakeup.topic:
             await self._capture(wakeup, lane)
+            return
+        elif wakeup.key == EVENT_KEY and wakeup.reason == DRIFT:
+            if not self._is_short():
+                await self.drift.step(lane, await self.salesforce.names(), self._means(lane))
             return
         elif wakeup.key == EVENT_KEY and not self._is_short():
             await self._poll(lane)
