@@ -16,7 +16,7 @@ from concord.guard.outbox import RecordTooLarge, check_size
 from concord.guard.ports import Shared
 from concord.guard.positions import Escape, Work
 from concord.guard.quarantine import AT, OMITTED, error_headers
-from concord.guard.record import Record
+from concord.guard.record import Record, whose
 from schemas.errors import Throttled
 from schemas.topics import SYNC_QUARANTINE
 
@@ -83,7 +83,7 @@ class Performer:
             self._metrics.retried(error)
             log.warning(
                 "%s/%d offset %d: %s, trying again in %.1f s",
-                record.topic, record.partition, record.offset, type(error).__name__, wait_s,
+                record.topic, record.partition, record.offset, type(error).__name__, wait_s, extra=whose(record),
             )  # fmt: skip
             await self._host.until(lambda: self._host.is_stopping, wait_s)
         work.stepped()
@@ -110,7 +110,7 @@ class Performer:
         """Send the record's bytes to quarantine; the record is finished when the broker has them there."""
         log.error(
             "%s/%d offset %d goes to quarantine: %s",
-            record.topic, record.partition, record.offset, type(error).__name__,
+            record.topic, record.partition, record.offset, type(error).__name__, extra=whose(record),
         )  # fmt: skip
         self._metrics.quarantined(error)
         poison_hook = self._shared.options.on_poison

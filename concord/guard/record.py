@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from schemas.topics import SYNC_JOURNAL, TOPICS
+
+# Topics whose key is a pair key.
+PAIR_TOPICS: Final = frozenset(spec.name for spec in TOPICS if spec.key == "pair key")
+# Header of a command: the decision that it comes from, as partition/offset of its journal entry.
+DECISION: Final = "concord.decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,20 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def whose(record: Record) -> dict[str, str]:
+    """What a line of the log says of a record beside where it stands: its pair, and the decision that it leads to or
+    comes from, by the name that `concord explain` gives it."""
+    found = {}
+    if record.topic in PAIR_TOPICS and record.key:
+        found["pair_key"] = record.key.decode("utf-8", "replace")
+    if record.topic == SYNC_JOURNAL:
+        found["decision"] = f"{record.partition}/{record.offset}"
+    for name, value in record.headers:
+        if name == DECISION:
+            found["decision"] = value.decode("utf-8", "replace")
+    return found
 
 
 def from_faust(message: Any) -> Record:

@@ -14,8 +14,10 @@ from typing import Final
 from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
+from concord.guard.outbox import Headers
 from concord.roles.reading import settings_number
 from concord.telemetry.delays import observe_decision
+from concord.telemetry.stories import decided_at_place, tell_decision
 from schemas.changes import Change, Side
 from schemas.codec import decode, encode
 from schemas.commands import Command, Outcome
@@ -172,9 +174,10 @@ def reconcile_step(record: Record, lane: Lane) -> None:
     state = decode(PairState, raw) if raw is not None else PairState(entry.pair_key)
     done = step(state, entry, settings, partition=record.partition, offset=record.offset, tally=tally)
     for command in done.commands:
-        _send_command(lane, command)
+        _send_command(lane, command, decided_at_place(record))
     if done.decision is not None:
         observe_decision(done.decision)
+        tell_decision(done.decision)
         lane.send(SYNC_DECISIONS, row, encode(done.decision))
     for forward in done.forwards:
         lane.send(SYNC_JOURNAL, forward.pair_key.encode(), encode(forward))
@@ -187,8 +190,8 @@ def reconcile_step(record: Record, lane: Lane) -> None:
         lane.delete(UNDER_WAY_ROW + row)
 
 
-def _send_command(lane: Lane, command: Command) -> None:
-    lane.send(COMMAND_TOPICS[command.side], command.pair_key.encode(), encode(command))
+def _send_command(lane: Lane, command: Command, headers: Headers = ()) -> None:
+    lane.send(COMMAND_TOPICS[command.side], command.pair_key.encode(), encode(command), headers=headers)
 
 
 class Sweep:

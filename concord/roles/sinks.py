@@ -9,6 +9,7 @@ from typing import Final
 
 from concord.guard import AgentOptions, Lane, Record
 from concord.telemetry.delays import observe_outcome
+from concord.telemetry.stories import tell_outcome
 from schemas.changes import WRITE, Change, Side
 from schemas.codec import decode, encode
 from schemas.commands import Action, Command, Outcome, Result
@@ -61,6 +62,7 @@ class Sink:
         # Stamped when the answer is known, not when the work began: removals seen meanwhile are compared with it.
         outcome = replace(await self._carry_out(command), at=datetime.now(UTC))
         observe_outcome(outcome, command)
+        tell_outcome(outcome, record)
         encoded = encode(outcome)
         lane.send(SYNC_OUTCOMES, command.pair_key.encode(), encoded)
         _file(outcome, command, lane)

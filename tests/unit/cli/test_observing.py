@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import structlog
+from support.log_lines import lines, restored_logging
 
 from concord.observing import configure_logs
 from schemas.errors import ConcordError
@@ -16,24 +15,9 @@ from schemas.errors import ConcordError
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """Logging as it was, when the test is over: other tests share the process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    before = structlog.get_config()
-    levels = {name: logging.getLogger(name).level for name in ("faust", "httpx", "kafka", "mode", "msal", "aiokafka")}
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.configure(**before)
-    for name, held in levels.items():
-        logging.getLogger(name).setLevel(held)
-
-
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What was logged, as JSON; nothing may be on standard output."""
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    return [json.loads(line) for line in captured.err.splitlines()]
+    """Other tests share the process."""
+    with restored_logging():
+        yield
 
 
 def test_one_json_object_a_line_when_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,3 +88,26 @@ def test_a_second_call_replaces_the_first(capsys: pytest.CaptureFixture[str]) ->
     configure_logs("INFO", is_terminal=False)
     structlog.get_logger("concord.x").info("once")
     assert len(lines(capsys)) == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "is_terminal", "is_json"),
+    [("", False, True), ("", True, False), ("json", True, True), ("text", False, False)],
+)
+def test_the_form_is_as_asked_for_else_by_who_watches(
+    form: str, is_terminal: bool, is_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON where a machine collects it, whatever standard error is; text for a person who looks at a file."""
+    configure_logs("INFO", form, is_terminal=is_terminal)
+    structlog.get_logger("concord.x").info("caught up", offset=7)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("{") == is_json
+    assert "caught up" in line
+
+
+def test_what_a_line_says_beside_its_words_comes_out_as_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """Also from the standard library's loggers, which the guard uses."""
+    configure_logs("INFO", "json")
+    logging.getLogger("concord.guard").warning("goes to quarantine", extra={"pair_key": "m:one", "decision": "0/42"})
+    (line,) = lines(capsys)
+    assert (line["pair_key"], line["decision"]) == ("m:one", "0/42")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from unit.guard.fakes import CHANGELOG, TOPIC, Bench, HeldOutbox, Journal, MemoryDatabase, begun, record, run, settle
 
 from concord.guard.lane import AgentOptions, Lane
 from concord.guard.partition import position_key
-from concord.guard.record import Record
+from concord.guard.quarantine import AT
+from concord.guard.record import DECISION, Record
 from schemas.errors import Throttled, Unavailable, UnreadableRecord
 from schemas.topics import SYNC_QUARANTINE
 
@@ -267,8 +270,9 @@ def test_a_stuck_partition_lets_arrivals_go_and_reads_them_back() -> None:
     run(scenario())
 
 
-def test_poison_goes_to_quarantine_as_it_was_and_the_rest_goes_on() -> None:
-    """Bytes, key, time and headers untouched; where and why in Connect's headers; finished once it stands there."""
+def test_poison_goes_to_quarantine_as_it_was_and_the_rest_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Bytes, key, time and headers untouched; where, why and when in headers; finished once it stands there. The log
+    names the decision that it came from."""
 
     async def scenario() -> None:
         told: list[int] = []
@@ -281,7 +285,7 @@ def test_poison_goes_to_quarantine_as_it_was_and_the_rest_goes_on() -> None:
         bench.outbox = HeldOutbox(answers=False)
         bench.topic.fill(3)
         owned = await begun(bench)
-        bad = Record(TOPIC, 0, 1, 77, b"key", b"\x00secret", (("from", b"me"),))
+        bad = Record(TOPIC, 0, 1, 77, b"key", b"\x00secret", (("from", b"me"), (AT, b"before"), (DECISION, b"0/9")))
         for given in (record(0), bad, record(2)):
             await owned.arrived(given)
         await settle()
@@ -289,6 +293,9 @@ def test_poison_goes_to_quarantine_as_it_was_and_the_rest_goes_on() -> None:
         assert (sent.key, sent.value, sent.timestamp_ms) == (b"key", b"\x00secret", 77)
         headers = dict(sent.headers)
         assert headers["from"] == b"me"
+        assert [name for name, _ in sent.headers].count(AT) == 1
+        assert datetime.now(UTC) - datetime.fromisoformat(headers[AT].decode()) < timedelta(minutes=5)
+        assert [line.decision for line in caplog.records if "quarantine" in line.getMessage()] == ["0/9"]  # type: ignore[attr-defined]
         assert headers["__connect.errors.topic"] == TOPIC.encode()
         assert headers["__connect.errors.offset"] == b"1"
         assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER"
