@@ -14,8 +14,10 @@ from typing import Any, Final
 
 Writer = Callable[[Any], bytes]
 
-# Parts that stand in many records, as the same event does in a change, its journal entry and its pair's state.
-REMEMBERED: Final = frozenset({"concord.Item", "concord.CalendarEvent", "concord.Attendee"})
+# Parts that stand in many records, as the same event does in a change, its journal entry and its pair's state: what
+# they come to is remembered while they are the same object, for events also while they are equal.
+REMEMBERED: Final = frozenset({"concord.Item", "concord.Command", "concord.SideState"})
+REMEMBERED_BY_VALUE: Final = "concord.CalendarEvent"
 REMEMBERED_MAX: Final = 512
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,7 +85,9 @@ def writer_of(schema: Any, named: dict[str, Writer] | None = None) -> Writer:
     match kind:
         case "record":
             write = _record([(one["name"], writer_of(one["type"], named)) for one in schema["fields"]])
-            named[name] = lru_cache(REMEMBERED_MAX)(write) if name in REMEMBERED else write
+            if name == REMEMBERED_BY_VALUE:
+                write = lru_cache(REMEMBERED_MAX)(write)
+            named[name] = _remembering(write) if name in REMEMBERED or name == REMEMBERED_BY_VALUE else write
             return named[name]
         case "enum":
             named[name] = {symbol: _SMALL[index] for index, symbol in enumerate(schema["symbols"])}.__getitem__
@@ -102,6 +106,21 @@ def _record(members: list[tuple[str, Writer]]) -> Writer:
         return lambda value: writers[0](getattr(value, names[0]))
     get = attrgetter(*names)
     return lambda value: b"".join([write(member) for write, member in zip(writers, get(value), strict=True)])
+
+
+def _remembering(write: Writer) -> Writer:
+    """The same, remembering what the last objects came to. They are kept, so that no other object takes their id."""
+    known: dict[int, tuple[Any, bytes]] = {}
+
+    def remember(value: Any) -> bytes:
+        found = known.get(id(value))
+        if found is None:
+            if len(known) >= REMEMBERED_MAX:
+                known.clear()
+            found = known[id(value)] = (value, write(value))
+        return found[1]
+
+    return remember
 
 
 def _optional(branches: list[Any], named: dict[str, Writer]) -> Writer:
