@@ -11,8 +11,19 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+_COMPACT: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+# A service looks at its targets several times for each request.
+@lru_cache(maxsize=256)
+def _path_and_query(target: str) -> tuple[str, dict[str, str]]:
+    """The path as sent, and the query options; not to be changed."""
+    parts = urlsplit(target)
+    return parts.path, dict(parse_qsl(parts.query, keep_blank_values=True))
 
 
 @dataclass(frozen=True)
@@ -29,17 +40,17 @@ class Request:
     @property
     def path(self) -> str:
         """The path with percent-encoding removed. Ids that hold an encoded slash need `raw_path`."""
-        return unquote(urlsplit(self.target).path)
+        return unquote(self.raw_path)
 
     @property
     def raw_path(self) -> str:
         """The path as sent."""
-        return urlsplit(self.target).path
+        return _path_and_query(self.target)[0]
 
     @property
     def query(self) -> dict[str, str]:
         """Query options; the last of a repeated name wins, blank values are kept."""
-        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+        return dict(_path_and_query(self.target)[1])
 
     def header(self, name: str, default: str = "") -> str:
         """One header by case-insensitive name."""
@@ -61,7 +72,7 @@ class Response:
     @classmethod
     def of_json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
         """An answer whose body is `value` as JSON in UTF-8."""
-        body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        body = _COMPACT.encode(value).encode()
         return cls(status, {"content-type": "application/json; charset=utf-8", **(headers or {})}, body)
 
     @classmethod

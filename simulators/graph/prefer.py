@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from simulators.graph.errors import GraphError, bad_query
@@ -40,11 +41,17 @@ class Preferences:
         return ", ".join(parts)
 
 
+_NONE: Final = Preferences()
+
+
 def read_preferences(request: Request) -> Preferences:
     """Read the Prefer header. Raises GraphError TimeZoneNotSupportedException for an unknown zone."""
     header = request.header("prefer")
-    if not header:
-        return _NONE
+    return _preferences_in(header) if header else _NONE
+
+
+@lru_cache(maxsize=256)
+def _preferences_in(header: str) -> Preferences:
     found = {
         match.group(1).lower(): match.group(2) or (match.group(3) or "").strip()
         for match in _PREFERENCE.finditer(header)
@@ -61,9 +68,6 @@ def read_preferences(request: Request) -> Preferences:
         immutable_ids=found.get("idtype", "").lower() == "immutableid",
         page_size=int(size) if size.isdigit() and int(size) > 0 else None,
     )
-
-
-_NONE: Final = Preferences()
 
 
 def property_id(text: str) -> str:
@@ -97,6 +101,7 @@ class Expansion:
     attachments: bool = False
 
 
+@lru_cache(maxsize=256)
 def read_expand(text: str) -> Expansion:
     """Read `$expand`. Raises GraphError RequestBroker--ParseUri for what cannot be expanded."""
     single: frozenset[str] = frozenset()
@@ -172,6 +177,7 @@ def selected(value: dict[str, Any], names: frozenset[str] | None) -> dict[str, A
     return {name: member for name, member in value.items() if name in names or name == "id" or "@" in name}
 
 
+@lru_cache(maxsize=256)
 def read_select(text: str, known: frozenset[str], type_name: str) -> frozenset[str] | None:
     """The members named by `$select`; None selects all. Raises GraphError RequestBroker--ParseUri for unknown ones."""
     if not text.strip() or text.strip() == "*":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -57,6 +57,7 @@ def wall_text(wall: datetime) -> str:
     return wall.replace(tzinfo=None).isoformat(timespec="microseconds") + "0"
 
 
+@lru_cache(maxsize=4096)
 def instant_text(moment: datetime) -> str:
     """A DateTimeOffset value as Graph prints it: UTC with a Z and up to seven fraction digits."""
     text = moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
@@ -118,4 +119,9 @@ def wall_of(value: dict[str, str]) -> datetime:
 
 def utc_of(value: dict[str, str]) -> datetime:
     """The instant of a stored dateTimeTimeZone."""
-    return wall_of(value).replace(tzinfo=zone(value["timeZone"])).astimezone(UTC)
+    return _utc_of(value["dateTime"], value["timeZone"])
+
+
+@lru_cache(maxsize=4096)
+def _utc_of(wall: str, zone_name: str) -> datetime:
+    return datetime.fromisoformat(wall[:26]).replace(tzinfo=zone(zone_name)).astimezone(UTC)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Final
 
 from simulators.salesforce.errors import SalesforceError, json_parser_error, malformed_id
@@ -23,11 +24,13 @@ _INT_MAX: Final = 2**31 - 1
 _JSON_TOKENS: Final = ((bool, "VALUE_TRUE"), (int, "VALUE_NUMBER_INT"), (float, "VALUE_NUMBER_FLOAT"))
 
 
+@lru_cache(maxsize=1024)
 def datetime_text(moment: datetime) -> str:
     """A dateTime in wire form, whole seconds: the service drops what lies below."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
 
 
+@lru_cache(maxsize=1024)
 def read_datetime(text: str) -> datetime:
     """A dateTime given with `Z` or an offset, as an aware UTC value in whole seconds. Raises ValueError otherwise."""
     match = _DATETIME.fullmatch(text)

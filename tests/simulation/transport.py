@@ -81,8 +81,8 @@ class Transport:
 
     def perform(self, call: Call, command_id: str) -> Reply:
         """Carry out one call. Raises Unavailable or AuthRejected as the live client does."""
-        is_write = any(method in _WRITES for method, _ in self.steps(call))
-        chance = WRITE_FAULT_CHANCE if is_write else FAULT_CHANCE
+        writes = [step for step in self.steps(call) if step[0] in _WRITES]
+        chance = WRITE_FAULT_CHANCE if writes else FAULT_CHANCE
         kind = self.rng.choice(faults.WIRE) if self.faults.strikes(chance) else ""
         if kind:
             self.faults.count(kind)
@@ -93,7 +93,7 @@ class Transport:
             case faults.LOST_BEFORE:
                 raise Unavailable("The connection broke.", was_sent=True)
             case faults.LOST_AFTER:
-                self._exchange(call, command_id)
+                self._exchange(call, command_id, writes)
                 raise Unavailable("The connection broke.", was_sent=True)
             case faults.THROTTLED:
                 return THROTTLED[self.side]
@@ -101,26 +101,25 @@ class Transport:
                 return self.rng.choice(BUSY[self.side])
             case faults.EXPIRED:
                 self.token = "expired"
-        return self._exchange(call, command_id)
+        return self._exchange(call, command_id, writes)
 
-    def _exchange(self, call: Call, command_id: str) -> Reply:
+    def _exchange(self, call: Call, command_id: str, writes: list[tuple[str, str]]) -> Reply:
         self.token = self.token or self.new_token()
-        reply = self._once(call, command_id)
+        reply = self._once(call, command_id, writes)
         if reply.status == 401:
             self.token = self.new_token()
-            reply = self._once(call, command_id)
+            reply = self._once(call, command_id, writes)
         return reply
 
-    def _once(self, call: Call, command_id: str) -> Reply:
+    def _once(self, call: Call, command_id: str, writes: list[tuple[str, str]]) -> Reply:
         self.tick()
         self.requests += 1
         refusal = self.refuse(call)
         if refusal is not None:
             return refusal
-        before = len(self.mails())
+        before = len(self.mails()) if writes else 0
         response = self.service.handle(self.build(call, self.token))
         reply = Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, response.body)
-        writes = [step for step in self.steps(call) if step[0] in _WRITES]
         if writes and reply.status < 300:
             mails = tuple(PredictedMail(MailKind(mail.kind), mail.to.lower()) for mail in self.mails()[before:])
             methods, paths = (" ".join(words) for words in zip(*writes, strict=True))

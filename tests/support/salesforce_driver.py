@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
@@ -112,9 +113,14 @@ def steps_of(call: Call) -> Iterator[tuple[str, str, Any]]:
     """Method, decoded path and body of a call, or of each request inside a composite one."""
     if call.path == "/composite":
         for item in call.body["compositeRequest"]:
-            yield item["method"], unquote(item["url"]).removeprefix(PREFIX), item.get("body")
+            yield item["method"], _unquoted(item["url"]).removeprefix(PREFIX), item.get("body")
     else:
         yield call.method, call.path, call.body
+
+
+@lru_cache(maxsize=256)
+def _unquoted(url: str) -> str:
+    return unquote(url)
 
 
 def created(call: Call, answer: Reply) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from simulators.salesforce.soql.periods import PERIODS, PERIODS_OF_N
@@ -38,6 +39,8 @@ _CLAUSES: Final = frozenset(
 _OPERATORS: Final = {"=": "=", "!=": "!=", "<>": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
+# Clients ask the same again and again.
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Query:
     """The syntax of a statement. Raises SoqlError."""
     if len(text) > STATEMENT_MAX:
