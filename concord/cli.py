@@ -22,6 +22,8 @@ from concord import (
     cli_preflight,
     cli_project,
     cli_quarantine,
+    cli_rebuild,
+    cli_roles,
     cli_shadow,
     cli_undo,
 )
@@ -72,6 +74,8 @@ cli_undo.register(app)
 cli_shadow.register(app)
 cli_quarantine.register(app)
 cli_project.register(app)
+cli_rebuild.register(app)
+cli_roles.register(app)
 
 Worker = Annotated[
     str | None,

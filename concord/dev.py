@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from concord.broker import DevelopmentBroker, start_broker
 from concord.broker_settings import process_started
 from concord.changing import confirm, current_settings, read_directory
-from concord.processes import EXPORTER, PROJECT, ROLES, RoleProcesses, end_leftovers
+from concord.processes import EXPORTER, PROJECT, ROLES, RoleProcesses, end_leftovers, order
 from concord.topics import create_topics
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
@@ -35,6 +35,7 @@ from simulators.seed import Seed
 STATE_DIR: Final = Path(".concord")
 PID_FILE: Final = "dev.pid"
 ENV_FILE: Final = "env"
+ORDERS_FILE: Final = "away"
 ROLES_FILE: Final = "roles.json"
 TARGETS_FILE: Final = "targets.json"
 
@@ -199,7 +200,10 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
         metrics = metrics_ports(options.port_base, names)
         write_targets(state_dir / TARGETS_FILE, metrics)
         own = {role: {"CONCORD_METRICS_PORT": str(port)} for role, port in metrics.items()}
-        roles = RoleProcesses(variables, state_dir / "logs", names, state_dir / ROLES_FILE, own)
+        (state_dir / ORDERS_FILE).unlink(missing_ok=True)
+        roles = RoleProcesses(
+            variables, state_dir / "logs", names, state_dir / ROLES_FILE, own, state_dir / ORDERS_FILE
+        )
         stack.callback(roles.stop)
         roles.start()
         on_ready("roles")
@@ -318,6 +322,16 @@ def _running_dev(pid_file: Path) -> int | None:
         return int(pid) if process_started(int(pid)) == started else None
     except (OSError, ValueError):
         return None
+
+
+def halt_role(role: str, *, away: bool, state_dir: Path = STATE_DIR) -> None:
+    """Stop one role of this folder's `concord dev`, or start it again, and wait for it. Raises ConfigError."""
+    if role not in ROLES:
+        raise ConfigError([f"There is no role {role}"], f"Roles: {', '.join(ROLES)}.")
+    if _running_dev(state_dir / PID_FILE) is None:
+        raise ConfigError(["No `concord dev` runs in this folder"], "Start one with `make up`.")
+    if not order(state_dir / ORDERS_FILE, state_dir / ROLES_FILE, role, away=away):
+        raise ConfigError([f"{role} did not {'stop' if away else 'start'} in time"], "Look into .concord/logs.")
 
 
 def stop_dev(state_dir: Path = STATE_DIR) -> int:

@@ -54,7 +54,8 @@ class RoleProcesses:
     """All roles as child processes. `environ` is what they get beside this process's own, `own` what each gets alone;
     logs go to `log_dir`.
 
-    `pids` names a file that says which processes run, for `end_leftovers` should this process be killed.
+    `pids` names a file that says which processes run, for `end_leftovers` should this process be killed; `orders` one
+    that lists roles which are to be away, by which others halt and resume them.
     """
 
     environ: Mapping[str, str]
@@ -62,9 +63,11 @@ class RoleProcesses:
     roles: tuple[str, ...] = tuple(ROLES)
     pids: Path | None = None
     own: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    orders: Path | None = None
     restarts: int = 0
     _running: dict[str, _Running] = field(default_factory=dict)
     _halted: set[str] = field(default_factory=set)
+    _ordered: frozenset[str] = frozenset()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: threading.Event = field(default_factory=threading.Event)
     _watcher: threading.Thread | None = None
@@ -88,10 +91,20 @@ class RoleProcesses:
 
     def _watch(self) -> None:
         while not self._ending.wait(0.1):
+            self._obey()
             with self._lock:
                 for role, running in self._running.items():
                     if role not in self._halted:
                         self._look_after(role, running)
+
+    def _obey(self) -> None:
+        """Halt and resume what the file of orders says."""
+        ordered = read_orders(self.orders) & frozenset(self.roles) if self.orders is not None else frozenset()
+        before, self._ordered = self._ordered, ordered
+        for role in ordered - before:
+            self.halt(role)
+        for role in before - ordered:
+            self.resume(role)
 
     def _look_after(self, role: str, running: _Running) -> None:
         now = time.monotonic()
@@ -173,6 +186,36 @@ class RoleProcesses:
                 process.wait()
         if self.pids is not None:
             self.pids.unlink(missing_ok=True)
+
+
+def read_orders(orders: Path) -> frozenset[str]:
+    """The roles that a file says are to be away; none when there is no file."""
+    try:
+        return frozenset(orders.read_text(encoding="utf-8").split())
+    except OSError:
+        return frozenset()
+
+
+def order(orders: Path, pids: Path, role: str, *, away: bool) -> bool:
+    """Have another process's role halted, or resumed, and wait for it. Returns whether that happened in time."""
+    wanted = read_orders(orders) - {role} | ({role} if away else frozenset())
+    scratch = orders.with_suffix(".new")
+    scratch.write_text("\n".join(sorted(wanted)), encoding="utf-8")
+    scratch.replace(orders)
+    deadline = time.monotonic() + HALT_S + SETTLED_S
+    while _runs(pids, role) is away:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _runs(pids: Path, role: str) -> bool:
+    try:
+        pid, started = json.loads(pids.read_text(encoding="utf-8"))[role]
+        return bool(started) and process_started(int(pid)) == started
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def end_leftovers(pids: Path) -> int:

@@ -25,13 +25,14 @@ from schemas.errors import UnreadableRecord
 from schemas.journal import JournalEntry, OperatorAction
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
+from schemas.tables import TableVersion
 from schemas.writing import Writer, writer_of
 
 T = TypeVar("T")
 
 RECORDS: Final[tuple[type, ...]] = (
     Change, Wakeup, Command, Outcome, Decision, DirectoryEntry, GraphCursor, JournalEntry, OperatorAction, PairState,
-    SalesforceCursor, SeriesInstances, Settings, Tally,
+    SalesforceCursor, SeriesInstances, Settings, TableVersion, Tally,
 )  # fmt: skip
 MARKER: Final = b"\xc3\x01"
 

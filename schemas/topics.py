@@ -54,6 +54,7 @@ GRAPH_COMMANDS: Final = "graph.commands"
 SALESFORCE_COMMANDS: Final = "salesforce.commands"
 SYNC_OUTCOMES: Final = "sync.outcomes"
 SYNC_QUARANTINE: Final = "sync.quarantine"
+TABLE_VERSIONS: Final = "table.versions"
 
 FIRM_KEY: Final = "firm"
 
@@ -75,6 +76,7 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
         SYNC_OUTCOMES, "pair key", "Outcome", "sink graph, sink salesforce", "intake, sink salesforce", 365 * DAY_MS
     ),
     TopicSpec(SYNC_QUARANTINE, "as the input", "the bytes, untouched", "any stage", "operator", 365 * DAY_MS),
+    TopicSpec(TABLE_VERSIONS, "table", "TableVersion", "command line", "reconcile", -1, "compact", 1),
 )
 
 BY_NAME: Final[dict[str, TopicSpec]] = {spec.name: spec for spec in TOPICS}

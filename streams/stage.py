@@ -6,7 +6,7 @@ same way, which is what a rebuild does and what invariant I8 compares the live t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -137,7 +137,7 @@ class Partition:
 
     number: int
     settings: Settings = field(default_factory=Settings)
-    pairs: dict[str, PairState] = field(default_factory=dict)
+    pairs: MutableMapping[str, PairState] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
 
     def fold(self, entry: JournalEntry, offset: int) -> Step | None:

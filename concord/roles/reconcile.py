@@ -16,6 +16,7 @@ from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.guard.outbox import Headers
 from concord.roles.reading import settings_number
+from concord.table_versions import version_in_use, versioned
 from concord.telemetry.delays import observe_decision
 from concord.telemetry.stories import decided_at_place, tell_decision
 from schemas.changes import Change, Side
@@ -74,7 +75,7 @@ def build(config: Config) -> GuardedApp:
     guarded_agent(app, SETTINGS_CHANGES, intake.settings, table="settings-intake")
     guarded_agent(app, OPERATOR_ACTIONS, intake.action, table="action-intake")
     guarded_agent(
-        app, SYNC_JOURNAL, reconcile_step, table=STATE_TABLE,
+        app, SYNC_JOURNAL, reconcile_step, table=versioned(STATE_TABLE, version_in_use(config.broker, STATE_TABLE)),
         options=AgentOptions(every_s=config.sweep_s, on_tick=Sweep(config.sweep_s)),
     )  # fmt: skip
     return app
@@ -214,9 +215,20 @@ class Sweep:
 
 def rows_of(partition: Partition) -> dict[bytes, bytes]:
     """What one partition of `sync-state` holds for this fold, byte for byte (invariant I8)."""
-    rows = {key.encode(): encode(state) for key, state in partition.pairs.items()}
-    rows |= {UNDER_WAY_ROW + key.encode(): b"\x01" for key, state in partition.pairs.items() if under_way(state)}
-    if partition.settings.number:
-        rows[SETTINGS_ROW] = encode(partition.settings)
-        rows[TALLY_ROW] = encode(partition.tally)
+    rows = common_rows(partition)
+    for state in partition.pairs.values():
+        rows |= {key: value for key, value in pair_rows(state).items() if value is not None}
     return rows
+
+
+def pair_rows(state: PairState) -> dict[bytes, bytes | None]:
+    """The rows of one pair, None for one that must not be there."""
+    row = state.pair_key.encode()
+    return {row: encode(state), UNDER_WAY_ROW + row: b"\x01" if under_way(state) else None}
+
+
+def common_rows(partition: Partition) -> dict[bytes, bytes]:
+    """The rows of a partition that are no pair's."""
+    if not partition.settings.number:
+        return {}
+    return {SETTINGS_ROW: encode(partition.settings), TALLY_ROW: encode(partition.tally)}

@@ -11,9 +11,13 @@ import pytest
 from rocksdict import Options, Rdict
 from support.running import Running
 
+from concord.connecting import producer_of
+from concord.groups import StillRunning
 from concord.guard.store import CHANGELOG_OFFSET_KEY, RESERVED
 from concord.reading import read_topics
+from concord.rebuild.table import rebuild, roll_back
 from concord.roles.reconcile import APP_NAME, STATE_TABLE, rows_of
+from concord.table_versions import changelog_of, version_in_use
 from schemas.codec import decode
 from schemas.errors import UnreadableRecord
 from schemas.journal import JournalEntry
@@ -57,6 +61,57 @@ def test_a_deleted_folder_comes_back_as_a_fold_of_the_journal(firm: Running) -> 
     firm.assert_mails_as_predicted()
 
 
+def test_a_new_version_takes_over_and_the_old_one_comes_back(firm: Running) -> None:
+    """`concord rebuild`: refused while a worker runs; the new version equals the fold and is used from the next start,
+    the old one catches up before it comes back. Neither writes to a service. A table that is damaged is told apart,
+    and healed only when asked for."""
+    roles, user, day = firm.env.roles, firm.users[0], firm.a_free_day()
+    folder = Path(firm.env.variables["CONCORD_DATA_DIR"])
+    made = firm.outlook.create(user.address, firm.meeting("Before the rebuild", day, 2))
+    firm.record_of(made["id"], Subject="Before the rebuild")
+    with pytest.raises(StillRunning, match="concord-reconcile has 1 worker: reconcile-0 at"):
+        rebuild(firm.broker, folder=folder, by="test")
+    firm.settle()
+    roles.halt("reconcile")
+    before = firm.marks()
+    try:
+        second = rebuild(firm.broker, folder=folder, by="test")
+        assert (second.is_in_use, second.version, second.previous) == (True, 2, 1)
+        assert (second.differing, second.new_commands) == (0, 0)
+        assert differing(changelog(firm.broker, 2), fold_of_the_journal(firm.broker)) == []
+    finally:
+        roles.resume("reconcile")
+    firm.settle()
+    assert firm.graph_writes(before) + firm.practifi_writes(before) == []
+    firm.outlook.edit(user.address, made["id"], {"subject": "After the rebuild"})
+    firm.record_of(made["id"], Subject="After the rebuild")
+    firm.settle()
+    roles.halt("reconcile")
+    before = firm.marks()
+    try:
+        first = roll_back(firm.broker, folder=folder, by="test")
+        assert (first.is_in_use, first.version, first.previous) == (True, 1, 2)
+        assert 0 < first.entries < second.entries  # only what came since
+        assert differing(changelog(firm.broker, 1), fold_of_the_journal(firm.broker)) == []
+        damage(firm.broker, f"{APP_NAME}-{STATE_TABLE}-changelog")
+        refused = rebuild(firm.broker, folder=folder, by="test")
+        assert (refused.is_in_use, refused.differing, version_in_use(firm.broker, STATE_TABLE)) == (False, 1, 1)
+        healed = rebuild(firm.broker, folder=folder, by="test", accept=True)
+        assert (healed.is_in_use, healed.version, healed.previous) == (True, 3, 1)
+        assert differing(changelog(firm.broker, 3), fold_of_the_journal(firm.broker)) == []
+    finally:
+        roles.resume("reconcile")
+    firm.come_to_agreement()
+    assert firm.graph_writes(before) + firm.practifi_writes(before) == []
+    firm.assert_no_duplicates()
+
+
+def damage(broker: str, topic: str) -> None:
+    """A row that no fold of the journal gives."""
+    with producer_of(broker) as producer:
+        producer.send(topic, key=b"m:nobody", value=b"rubbish", partition=0).get(timeout=30)
+
+
 def fold_of_the_journal(broker: str) -> Table:
     """What the table must hold: every journal partition folded from its beginning."""
     entries: dict[int, list[tuple[int, JournalEntry]]] = {}
@@ -83,10 +138,10 @@ def databases(folder: Path) -> Table:
     return table
 
 
-def changelog(broker: str) -> Table:
+def changelog(broker: str, version: int = 1) -> Table:
     """The table, folded from its changelog."""
     table: Table = {}
-    for read in read_topics(broker, f"{APP_NAME}-{STATE_TABLE}-changelog"):
+    for read in read_topics(broker, changelog_of(APP_NAME, STATE_TABLE, version)):
         assert read.key is not None
         if read.value is None:
             table.pop((read.partition, read.key), None)

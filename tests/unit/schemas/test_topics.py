@@ -46,8 +46,8 @@ def test_topic_is_written_and_read_by_known_parties(spec: TopicSpec) -> None:
 
 @EACH
 def test_topic_is_kept_as_the_design_says(spec: TopicSpec) -> None:
-    """The journal, the directory and the settings for ever; commands for days; wake-ups for hours."""
-    for_ever = {topics.SYNC_JOURNAL, topics.DIRECTORY_CHANGES, topics.SETTINGS_CHANGES}
+    """Journal, directory, settings and table versions for ever; commands for days; wake-ups for hours."""
+    for_ever = {topics.SYNC_JOURNAL, topics.DIRECTORY_CHANGES, topics.SETTINGS_CHANGES, topics.TABLE_VERSIONS}
     hours = {topics.GRAPH_WAKEUPS, topics.SALESFORCE_WAKEUPS}
     days = {topics.GRAPH_COMMANDS, topics.SALESFORCE_COMMANDS}
     if spec.name in for_ever:
