@@ -82,6 +82,28 @@ def _kept(retention_ms: int) -> str:
     return f"{hours // 24} days" if hours % 24 == 0 else f"{hours} hours"
 
 
+@topics.command("acls")
+def topics_acls(
+    principal: Annotated[
+        str, typer.Option(metavar="NAME", help="The Kafka user of each party; {party} stands for its name.")
+    ] = "User:concord-{party}",
+    create: Annotated[bool, typer.Option("--create", help="Put them in force on the broker.")] = False,
+) -> None:
+    """Who may do what on Kafka: one `kafka-acls.sh` command line for each access control entry.
+
+    One user for each role, one for the exporter, one for people who use this command line. Needs no broker, except for
+    --create, which must be done by a user who may alter the cluster.
+    """
+    from concord.acls import commands, create_acls
+
+    if create:
+        count = create_acls(load_config().broker, principal)
+        return say(f"{plural(count, 'access control entry', 'access control entries')} in force.")
+    for line in commands(principal):
+        say(line, whole=True)
+    return None
+
+
 @topics.command("flow")
 def topics_flow(as_json: AsJson = False) -> None:
     """The flow as a table: who writes each topic, who reads it. Needs no broker."""

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from concord import credentials
+from concord import broker_access, credentials
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS
 
@@ -39,6 +39,20 @@ class Config(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     broker: str = Field("", description="Kafka bootstrap address, host:port[,host:port]")
+    broker_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how Kafka is spoken to; in production SASL_SSL, or SSL with a certificate"
+    )
+    broker_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="how the password is proven to Kafka"
+    )
+    broker_username: str = Field("", description="Kafka user, for SASL")
+    broker_password: SecretStr = Field(SecretStr(""), description="its password")
+    broker_password_file: Path | None = Field(None, description="the same in a file, read at the start")
+    broker_ca_file: Path | None = Field(
+        None, description="CA bundle (PEM) of the brokers' certificates; else the system's authorities"
+    )
+    broker_certificate_file: Path | None = Field(None, description="our certificate (PEM), where brokers ask for one")
+    broker_key_file: Path | None = Field(None, description="its private key (PEM)")
     partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=1000, description="partitions of keyed topics")
     replication: int = Field(1, ge=1, le=9, description="replication factor of topics; 3 in production")
     data_dir: Path = Field(Path(".concord"), description="local state of the workers (RocksDB), one folder per worker")
@@ -193,7 +207,7 @@ def load_config(need: str = "broker", environ: dict[str, str] | None = None) -> 
         for name in NEEDS[need]
         if not values.get(name)
     ]
-    problems += credentials.problems(config, need)
+    problems += [*broker_access.problems(config), *credentials.problems(config, need)]
     if problems:
         raise ConfigError(problems, "Nothing was started.")
     return config

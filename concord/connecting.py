@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from concord.broker_access import current_access
 from schemas.errors import ConcordError
 from schemas.topics import MAX_RECORD_BYTES
 
@@ -23,8 +24,21 @@ CONNECT_S: Final = 3.0
 class BrokerUnreachable(ConcordError):
     """Nobody answers at the broker's address. One sentence that names it; `fix` says what to do."""
 
-    def __init__(self, broker: str, what: str = "cannot be reached") -> None:
-        super().__init__(f"The Kafka broker at {broker} {what}.", "Check CONCORD_BROKER, or start one with `make up`.")
+    def __init__(
+        self,
+        broker: str,
+        what: str = "cannot be reached",
+        fix: str = "Check CONCORD_BROKER, or start one with `make up`.",
+    ) -> None:
+        super().__init__(f"The Kafka broker at {broker} {what}.", fix)
+
+
+def _silent(broker: str) -> BrokerUnreachable:
+    """Somebody listens and says nothing: what a refused password and the wrong protocol look like, too."""
+    access = current_access()
+    fix = f"Check CONCORD_BROKER and CONCORD_BROKER_PROTOCOL, which is {access.protocol}"
+    fix += ", and CONCORD_BROKER_USERNAME and its password." if access.username else "."
+    return BrokerUnreachable(broker, "takes connections but does not answer", fix)
 
 
 @contextlib.contextmanager
@@ -38,7 +52,7 @@ def plainly(broker: str) -> Iterator[None]:
         if not _accepts_any(broker):
             raise BrokerUnreachable(broker) from error
         if isinstance(error, KafkaTimeoutError):
-            raise BrokerUnreachable(broker, "takes connections but does not answer") from error
+            raise _silent(broker) from error
         raise ConcordError(f"The Kafka broker at {broker} did not do what was asked: {_words(error)}.") from error
 
 
@@ -74,6 +88,7 @@ def _client(broker: str, make: Any, **settings: Any) -> Iterator[Any]:
         client = make(
             bootstrap_servers=[address.strip() for address in broker.split(",")],
             bootstrap_timeout_ms=BOOTSTRAP_MS,
+            **current_access().settings(),
             **settings,
         )
         try:

@@ -16,6 +16,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from concord.broker_access import current_access
 from concord.guard.ending import end_process
 from concord.guard.log_reader import LogReader
 from projections.directory import Directory
@@ -45,7 +46,7 @@ class TopicFollower:
         self._on_record = on_record
         self._task: asyncio.Task[None] | None = None
         # Asks for the end of the topic: on the connection that follows it, an answer waits behind a fetch that waits.
-        self._ends = LogReader({"bootstrap_servers": broker})
+        self._ends = LogReader({"bootstrap_servers": broker, **current_access().settings()})
         self._taken: dict[TopicPartition, int] = {}
         self._moved = asyncio.Event()
         self.caught_up = asyncio.Event()
@@ -93,7 +94,7 @@ class TopicFollower:
         """Read until cancelled; a broker that is away is waited for, and reading resumes where it was."""
         consumer: Any = AIOKafkaConsumer(
             self._topic, bootstrap_servers=self._broker, group_id=None, enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            auto_offset_reset="earliest", **current_access().settings(),
         )  # fmt: skip
         try:
             await consumer.start()

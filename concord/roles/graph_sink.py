@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from concord.broker_access import app_options
 from concord.config import Config
 from concord.guard import GuardedApp, build_app, guarded_agent
 from concord.roles import connections
@@ -25,6 +26,7 @@ def build(config: Config) -> GuardedApp:
     app = build_app(
         APP_NAME, broker=config.broker, datadir=config.data_dir / f"sink-graph-{config.worker}",
         partitions=config.partitions, worker=f"sink-graph-{config.worker}",
+        options=app_options(config),
     )  # fmt: skip
     graph = connections.Graph(config)
     connections.attach(app, graph)

@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 from prometheus_client.registry import Collector
 
+from concord.broker_access import app_options
 from concord.config import Config
 from concord.credentials import webhook_secret
 from concord.follow import DirectoryFollower, SettingsFollower
@@ -58,6 +59,7 @@ def build(config: Config) -> GuardedApp:
     app = build_app(
         APP_NAME, broker=config.broker, datadir=config.data_dir / f"source-graph-{config.worker}",
         partitions=config.partitions, worker=f"source-graph-{config.worker}",
+        options=app_options(config),
     )  # fmt: skip
     source = GraphSource(app, config)
     for companion in (source.settings, source.directory):

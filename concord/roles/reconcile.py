@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from concord.broker_access import app_options
 from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
@@ -63,6 +64,7 @@ def build(config: Config) -> GuardedApp:
     app = build_app(
         APP_NAME, broker=config.broker, datadir=config.data_dir / f"reconcile-{config.worker}",
         partitions=config.partitions, worker=f"reconcile-{config.worker}",
+        options=app_options(config),
     )  # fmt: skip
     directory = DirectoryFollower(config.broker)
     settings = SettingsFollower(config.broker)

@@ -7,6 +7,7 @@ import contextlib
 from datetime import UTC, datetime
 from typing import Final
 
+from concord.broker_access import app_options
 from concord.config import Config
 from concord.guard import GuardedApp, build_app, guarded_agent
 from concord.guard.ending import end_process
@@ -34,6 +35,7 @@ def build(config: Config) -> GuardedApp:
     app = build_app(
         APP_NAME, broker=config.broker, datadir=config.data_dir / f"sink-salesforce-{config.worker}",
         partitions=config.partitions, worker=f"sink-salesforce-{config.worker}",
+        options=app_options(config),
     )  # fmt: skip
     salesforce = connections.Salesforce(config)
     rounds = Rounds(salesforce)

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from concord.broker_access import app_options
 from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
@@ -53,6 +54,7 @@ def build(config: Config) -> GuardedApp:
     app = build_app(
         APP_NAME, broker=config.broker, datadir=config.data_dir / f"source-salesforce-{config.worker}",
         partitions=config.partitions, worker=f"source-salesforce-{config.worker}",
+        options=app_options(config),
     )  # fmt: skip
     source = SalesforceSource(app, config)
     for companion in (source.settings, source.directory):
