@@ -27,6 +27,7 @@ from schemas.topics import (
     SYNC_JOURNAL,
     SYNC_OUTCOMES,
     SYNC_QUARANTINE,
+    TABLE_VERSIONS,
     TOPICS,
 )
 
@@ -67,7 +68,7 @@ PARTIES: Final = (
         "reconcile", ("reconcile",), "broker",
         (
             GRAPH_CHANGES, SALESFORCE_CHANGES, DIRECTORY_CHANGES, SETTINGS_CHANGES, OPERATOR_ACTIONS, SYNC_JOURNAL,
-            SYNC_OUTCOMES,
+            SYNC_OUTCOMES, TABLE_VERSIONS,
         ),
         (SYNC_JOURNAL, SYNC_DECISIONS, GRAPH_COMMANDS, SALESFORCE_COMMANDS, SYNC_QUARANTINE), "concord-reconcile", True,
     ),
@@ -82,11 +83,14 @@ PARTIES: Final = (
     ),
     Party("project", ("project",), "broker", (SYNC_JOURNAL, SYNC_DECISIONS), (), "concord-project"),
     Party("exporter", ("exporter",), "exporter", ALL_TOPICS, ()),
-    # Whoever types `concord ...`: looks at everything, changes settings, acts on pairs, gives quarantined records back.
+    # Whoever types `concord ...`: looks at everything, changes settings, acts on pairs, gives quarantined records back, rebuilds.
     Party("operator", (), "broker", ALL_TOPICS, ALL_TOPICS),
 )  # fmt: skip
-# Parties that look at everybody's groups: committed offsets, members, lag.
-WATCHERS: Final = frozenset({"exporter", "operator"})
+# Parties that look at everybody's groups and changelogs; who rebuilds a table also makes and removes its changelogs and
+# says where its group goes on.
+WATCHING: Final = ("Describe",), ("Describe",)
+REBUILDING: Final = ("Read", "Describe"), ("Create", "Read", "Write", "Delete", "Describe", "DescribeConfigs")
+WATCHERS: Final = {"exporter": WATCHING, "operator": REBUILDING}
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,14 @@ def entries_of(party: Party) -> Iterator[Entry]:
         operations = ("Read",) * (topic in party.reads) + ("Write",) * (topic in party.writes)
         if operations:
             yield Entry("topic", topic, (*operations, "Describe"))
-    if party.group:
-        yield Entry("group", party.group, ("Read", "Describe"))
+    if party.group:  # a rebuilt table's version stands behind the name
+        yield Entry("group", party.group, ("Read", "Describe"), True)
     if party.has_tables:
         yield Entry("topic", f"{party.group}-", ("Create", "Read", "Write", "Describe", "DescribeConfigs"), True)
     if party.name in WATCHERS:
-        yield Entry("group", GROUPS, ("Describe",), True)
-        yield Entry("topic", GROUPS, ("Describe",), True)
+        groups, changelogs = WATCHERS[party.name]
+        yield Entry("group", GROUPS, groups, True)
+        yield Entry("topic", GROUPS, changelogs, True)
         yield Entry("cluster", "kafka-cluster", ("Describe",))
 
 
