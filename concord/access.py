@@ -83,7 +83,8 @@ PARTIES: Final = (
     ),
     Party("project", ("project",), "broker", (SYNC_JOURNAL, SYNC_DECISIONS), (), "concord-project"),
     Party("exporter", ("exporter",), "exporter", ALL_TOPICS, ()),
-    # Whoever types `concord ...`: looks at everything, changes settings, acts on pairs, gives quarantined records back, rebuilds.
+    # Whoever types `concord ...`: looks at everything, changes settings, acts on pairs, gives quarantined records back,
+    # rebuilds.
     Party("operator", (), "broker", ALL_TOPICS, ALL_TOPICS),
 )  # fmt: skip
 # Parties that look at everybody's groups and changelogs; who rebuilds a table also makes and removes its changelogs and
