@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, Final
 
 from concord.connecting import producer_of
-from concord.reading import read_settings, read_topics
+from concord.reading import Tail, read_settings
 from projections.directory import Directory, normal
 from schemas.codec import decode, encode
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
@@ -43,7 +44,7 @@ def current_settings(broker: str) -> Settings:
     return documents[-1] if documents else Settings()
 
 
-def _append_settings(broker: str, make: Callable[[Settings], Settings]) -> Settings:
+def append_settings(broker: str, make: Callable[[Settings], Settings]) -> Settings:
     """Append the next document, made anew when somebody else's came first, so that both changes stand.
 
     Nothing is written when there is nothing to change. Raises ConcordError when others keep coming first.
@@ -69,25 +70,49 @@ def _content(document: Settings) -> Settings:
 
 def set_settings(broker: str, updates: dict[str, str], *, by: str) -> Settings:
     """Change settings, all or nothing; the settings then in force. Raises ConfigError that lists every problem."""
-    return _append_settings(broker, lambda current: change_settings(current, updates, by=by, now=datetime.now(UTC)))
+    return append_settings(broker, lambda current: change_settings(current, updates, by=by, now=datetime.now(UTC)))
 
 
 def confirm(broker: str, *, by: str) -> Settings:
     """Record that a preflight was confirmed; the settings then in force. Raises ConcordError."""
-    return _append_settings(broker, lambda current: confirm_preflight(current, by=by, now=datetime.now(UTC)))
+    return append_settings(broker, lambda current: confirm_preflight(current, by=by, now=datetime.now(UTC)))
+
+
+class DirectoryFold:
+    """The directory as it stands on its topic; what cannot be read is left out, as the workers do.
+
+    `advance` takes what was added. A context manager; for one thread.
+    """
+
+    def __init__(self, broker: str) -> None:
+        self._tail = Tail(broker, DIRECTORY_CHANGES)
+        self.directory = Directory()
+
+    def __enter__(self) -> DirectoryFold:
+        self._tail.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tail.__exit__(kind, error, trace)
+
+    def advance(self) -> None:
+        """Take what was added up to now."""
+        for record in self._tail.more():
+            with contextlib.suppress(UnreadableRecord, UnicodeDecodeError):
+                key = (record.key or b"").decode()
+                if record.value is None:
+                    self.directory.remove(key)
+                else:
+                    self.directory.put(key, decode(DirectoryEntry, record.value))
 
 
 def read_directory(broker: str) -> Directory:
-    """The directory as it stands on its topic. What cannot be read is left out, as the workers do."""
-    directory = Directory()
-    for record in read_topics(broker, DIRECTORY_CHANGES):
-        with contextlib.suppress(UnreadableRecord, UnicodeDecodeError):
-            key = (record.key or b"").decode()
-            if record.value is None:
-                directory.remove(key)
-            else:
-                directory.put(key, decode(DirectoryEntry, record.value))
-    return directory
+    """The directory as it stands now."""
+    with DirectoryFold(broker) as fold:
+        fold.advance()
+        return fold.directory
 
 
 def known_users(directory: Directory, settings: Settings) -> list[UserSetting]:
@@ -140,7 +165,7 @@ def switch_users(broker: str, names: list[str], *, enable: bool, every: bool = F
             raise ConfigError(problems, _advice(directory))
         return wanted
 
-    return _append_settings(broker, make)
+    return append_settings(broker, make)
 
 
 def choose_primary(broker: str, name: str, *, by: str) -> Settings:
@@ -192,7 +217,7 @@ def _change_mailbox(
             raise ConfigError(problems, _advice(directory))
         return change_users(current, make(current, users, found), by=by, now=datetime.now(UTC))
 
-    return _append_settings(broker, wanted)
+    return append_settings(broker, wanted)
 
 
 def _chosen(names: list[str], users: list[UserSetting], directory: Directory) -> tuple[list[UserSetting], list[str]]:

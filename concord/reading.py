@@ -110,15 +110,39 @@ def latest_by_key(broker: str, topic: str, look_back: int) -> dict[str, Read]:
     return newest
 
 
+class SettingsFold:
+    """The settings documents that took effect, oldest first: those whose number continues the one before.
+
+    `advance` takes what was added. A context manager; for one thread.
+    """
+
+    def __init__(self, broker: str) -> None:
+        self._tail = Tail(broker, SETTINGS_CHANGES)
+        self.documents: list[Settings] = []
+
+    def __enter__(self) -> SettingsFold:
+        self._tail.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tail.__exit__(kind, error, trace)
+
+    def advance(self) -> None:
+        """Take what was added up to now."""
+        for record in self._tail.more():
+            with contextlib.suppress(UnreadableRecord):
+                document = decode(Settings, record.value)
+                if document.number == (self.documents[-1].number if self.documents else 0) + 1:
+                    self.documents.append(document)
+
+
 def read_settings(broker: str) -> list[Settings]:
-    """Every settings document that took effect, oldest first: those whose number continues the one before."""
-    documents: list[Settings] = []
-    for record in read_topics(broker, SETTINGS_CHANGES):
-        with contextlib.suppress(UnreadableRecord):
-            document = decode(Settings, record.value)
-            if document.number == (documents[-1].number if documents else 0) + 1:
-                documents.append(document)
-    return documents
+    """Every settings document that took effect, oldest first."""
+    with SettingsFold(broker) as fold:
+        fold.advance()
+        return fold.documents
 
 
 class JournalFold:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -50,12 +51,17 @@ def read_standing(broker: str) -> FirmStanding:
     settings = current_settings(broker)
     with JournalFold(broker) as fold:
         fold.advance()
-        rows = overview(
-            fold.pairs, settings, fold.observed, partial(present_reason, settings=settings, now=datetime.now(UTC))
-        )
+        rows = standing_of(fold.pairs, fold.observed, settings, datetime.now(UTC))
         held = sum(state.held is not None for state in fold.pairs)
         quarantined = len(open_records(broker))
         return FirmStanding(rows, total(rows), settings, read_lag(broker), quarantined, fold.unreadable, held)
+
+
+def standing_of(
+    pairs: Iterable[PairState], observed: Mapping[str, datetime], settings: Settings, now: datetime
+) -> list[Standing]:
+    """Every user's standing under these settings, at this time. Pure."""
+    return overview(pairs, settings, observed, partial(present_reason, settings=settings, now=now))
 
 
 def present_reason(state: PairState, settings: Settings, now: datetime) -> str:
