@@ -15,6 +15,7 @@ import typer
 
 from concord import (
     cli_admin,
+    cli_console,
     cli_explain,
     cli_held,
     cli_look,
@@ -76,6 +77,7 @@ cli_quarantine.register(app)
 cli_project.register(app)
 cli_rebuild.register(app)
 cli_roles.register(app)
+cli_console.register(app)
 
 Worker = Annotated[
     str | None,
@@ -193,10 +195,11 @@ def dev(
     ] = False,
     stop: Annotated[bool, typer.Option("--stop", help="End what an earlier `concord dev` left running.")] = False,
 ) -> None:
-    """Broker, simulators, every role and the exporter on this machine until Ctrl-C, with fast polling.
+    """Broker, simulators, every role, the console and the exporter on this machine until Ctrl-C, with fast polling.
 
     The simulators are left alone: whoever calls their APIs plays the users. Metrics are served on --port-base +30 (the
-    exporter) and +31 to +35 (the roles); .concord/targets.json names them for Prometheus.
+    exporter) and +31 to +35 (the roles); .concord/targets.json names them for Prometheus. The console is on --port-base
+    +40; its address and first password are printed.
     """
     from concord.dev import DevOptions, run_dev, stop_dev
 
@@ -212,6 +215,7 @@ def dev(
                 print_env=print_env,
                 exporter=True,
                 read_models=read_models,
+                console=True,
             )
         )
     )

@@ -123,6 +123,13 @@ class Config(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="address they are served on; 0.0.0.0 in a container")
     exporter_s: float = Field(5.0, gt=0, description="time between two looks of `concord exporter` at all groups")
 
+    console_listen: str = Field(
+        "127.0.0.1:8940", pattern=r"^([^:]+|\[[^\]]+\]):\d+$", description="address the console listens on"
+    )
+    console_url: Url = Field(
+        "", description="https address under which people reach the console, when it is not only for this machine"
+    )
+
     graph_timer_s: float = Field(300.0, gt=0, description="each mailbox is looked at at least this often")
     salesforce_changes: Literal["cdc", "polling"] = Field(
         "cdc",
@@ -172,6 +179,7 @@ class Config(BaseSettings):
 
 # Which variables a role cannot do without, beside one credential.
 NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "nothing": (),
     "broker": ("broker",),
     "exporter": ("broker", "metrics_port"),
     "graph": ("broker", "graph_tenant", "graph_client_id"),

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 from concord.broker import DevelopmentBroker, start_broker
 from concord.broker_settings import process_started
 from concord.changing import confirm, current_settings, read_directory
-from concord.processes import EXPORTER, PROJECT, ROLES, RoleProcesses, end_leftovers, order
+from concord.console.accounts import FILE, FIRST, Accounts
+from concord.processes import CONSOLE, EXPORTER, PROJECT, ROLES, RoleProcesses, end_leftovers, order
 from concord.topics import create_topics
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
@@ -41,6 +42,8 @@ TARGETS_FILE: Final = "targets.json"
 
 # Metrics of the exporter are served on the port base and this, those of each role on the ports after it.
 METRICS_OFFSET: Final = 30
+# The console is served on the port base and this.
+CONSOLE_OFFSET: Final = 40
 # Ports below those that Linux and macOS give to outgoing connections.
 LISTENING: Final = (20_000, 32_000)
 
@@ -79,18 +82,21 @@ class DevOptions:
     """Whether the exporter runs as well."""
     read_models: bool = False
     """Keep the read models too: one process more."""
+    console: bool = False
+    """Whether the administrator's console runs as well."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What runs: the broker, both simulators, the roles, the variables that reach them, and where each role serves its
-    metrics (a port)."""
+    """What runs: the broker, both simulators, the roles, the variables that reach them, where each role serves its
+    metrics (a port), and the first password of the console when it has just been made."""
 
     broker: DevelopmentBroker
     simulators: Simulators
     roles: RoleProcesses
     variables: dict[str, str]
     metrics: dict[str, int]
+    password: str | None = None
 
 
 def metrics_ports(port_base: int, roles: Iterable[str]) -> dict[str, int]:
@@ -200,6 +206,12 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
         metrics = metrics_ports(options.port_base, names)
         write_targets(state_dir / TARGETS_FILE, metrics)
         own = {role: {"CONCORD_METRICS_PORT": str(port)} for role, port in metrics.items()}
+        password = None
+        if options.console:
+            names = (*names, CONSOLE)
+            port = options.port_base + CONSOLE_OFFSET if options.port_base else free_port()
+            variables["CONCORD_CONSOLE_LISTEN"] = f"127.0.0.1:{port}"
+            password = Accounts(state_dir / "data" / FILE).first_password()  # here, so that no log holds it
         (state_dir / ORDERS_FILE).unlink(missing_ok=True)
         roles = RoleProcesses(
             variables, state_dir / "logs", names, state_dir / ROLES_FILE, own, state_dir / ORDERS_FILE
@@ -207,7 +219,7 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
         stack.callback(roles.stop)
         roles.start()
         on_ready("roles")
-        yield Environment(broker, simulators, roles, variables, metrics)
+        yield Environment(broker, simulators, roles, variables, metrics, password)
 
 
 class Interruptions:
@@ -302,6 +314,7 @@ def _welcome(options: DevOptions, env: Environment) -> str:
   Microsoft Graph   {env.simulators.graph_url}
   Salesforce        {env.simulators.salesforce_url}
   Kafka             {env.broker.address}
+  console           {_console_words(env)}
   logs              {options.state_dir / "logs"}
   metrics           http://127.0.0.1:{env.metrics[EXPORTER]}/metrics, each role's in {options.state_dir / TARGETS_FILE}
 
@@ -313,6 +326,14 @@ In another terminal:
   concord settings set direction=two_way
   concord status --wait 60
 """
+
+
+def _console_words(env: Environment) -> str:
+    """Where the console is, and how to sign in."""
+    with_what = f"with the password {env.password} (shown only now)"
+    if env.password is None:
+        with_what = "(`concord console reset` makes a new password)"
+    return f"http://{env.variables['CONCORD_CONSOLE_LISTEN']}, sign in as {FIRST} {with_what}"
 
 
 def _running_dev(pid_file: Path) -> int | None:

@@ -28,7 +28,13 @@ ROLES: Final[dict[str, tuple[str, ...]]] = {
 # What runs only where it is asked for.
 EXPORTER: Final = "exporter"
 PROJECT: Final = "project"
-COMMANDS: Final[dict[str, tuple[str, ...]]] = {**ROLES, EXPORTER: ("exporter",), PROJECT: ("project",)}
+CONSOLE: Final = "console"
+COMMANDS: Final[dict[str, tuple[str, ...]]] = {
+    **ROLES,
+    EXPORTER: ("exporter",),
+    PROJECT: ("project",),
+    CONSOLE: ("console",),
+}
 
 # A stopped role has this long before it is killed, in seconds. Ctrl-C ends everything within 10, and a role comes back
 # from being killed; in a deployment its own limit, 9.5, holds.

@@ -1,0 +1,1 @@
+"""The administrator's console: pages rendered here, over the same functions that the command line uses."""

@@ -1,0 +1,76 @@
+"""The console as an ASGI application: every page, what they look like, and the shield around them."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from concord.console import overview, settings, sign_in, users
+from concord.console.accounts import Accounts
+from concord.console.desk import Desk
+from concord.console.pages import Page, Site, route
+from concord.console.rendering import rendered
+from concord.console.sessions import FormTokens, Sessions
+from concord.console.shield import Shield
+from concord.console.throttle import Throttle
+
+# Names under which a browser on this machine finds it.
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+# What pages look like changes only with the version.
+STATIC_CACHE: Final = "public, max-age=3600"
+
+
+def pages() -> tuple[Page, ...]:
+    """Every page. A new one is under the same guard, and under the same tests."""
+    return (*sign_in.pages(), *overview.pages(), *users.pages(), *settings.pages())
+
+
+def console_app(
+    desk: Desk,
+    accounts: Accounts,
+    *,
+    hosts: Collection[str] = (),
+    is_secure: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> ASGIApp:
+    """The application. `hosts` are the names it answers to beside this machine's own; `is_secure`: reached over TLS."""
+    site = Site(desk, accounts, Sessions(clock), FormTokens(), Throttle(clock), now, is_secure)
+    routes = [route(site, page) for page in pages()]
+    inner = Starlette(
+        routes=[*routes, *(_static(name) for name in STATIC)], exception_handlers={HTTPException: _not_there}
+    )
+    return Shield(inner, (*LOOPBACK, *hosts), is_secure=is_secure)
+
+
+STATIC: Final = ("console.css", "console.js", "htmx.min.js", "icon.svg")
+
+
+def _static(name: str) -> Route:
+    body = files("concord.console").joinpath("static", name).read_bytes()
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+    async def answer(_: Request) -> Response:
+        return Response(body, media_type=kind, headers={"cache-control": STATIC_CACHE})
+
+    return Route(f"/static/{name}", answer, methods=["GET"])
+
+
+async def _not_there(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    what = "There is no such page." if status == 404 else "This page does not take that."
+    return Response(
+        rendered("stopped.html", session=None, path="", token="", notice="", what=what, fix="", now=None),
+        status_code=status, media_type="text/html",
+    )  # fmt: skip

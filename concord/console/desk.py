@@ -1,0 +1,178 @@
+"""What the pages ask and do: the functions of the command line, over folds that stay open between two requests."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from concord.changing import DirectoryFold, append_settings, known_users
+from concord.held import act
+from concord.lag import LagReader
+from concord.quarantined import ShelfFold
+from concord.reading import JournalFold, SettingsFold
+from schemas.errors import ConcordError
+from schemas.journal import OperatorVerb
+from schemas.settings import Settings, UserSetting
+from schemas.state import PairState
+
+F = TypeVar("F")
+T = TypeVar("T")
+
+# How long a count of what is still on its way stays good, in seconds: asking costs the broker a little.
+BACKLOG_S: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Every pair as it stands, when each was last told of, and how many entries no known schema reads."""
+
+    states: tuple[PairState, ...]
+    observed: Mapping[str, datetime]
+    unreadable: int = 0
+
+
+@dataclass(frozen=True)
+class People:
+    """Everyone with a mailbox, and the sides whose directory has been read whole."""
+
+    users: tuple[UserSetting, ...]
+    complete_sides: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What is not worked off: records on their way and the age of the oldest in seconds, and records set aside."""
+
+    records: int
+    oldest_s: float
+    set_aside: int
+
+
+class Desk(Protocol):
+    """What pages need. Everything may raise ConcordError; for any thread."""
+
+    def documents(self) -> list[Settings]:
+        """Every settings document that took effect, oldest first."""
+
+    def people(self, settings: Settings) -> People:
+        """Who is known."""
+
+    def pairs(self) -> Pairs:
+        """How every pair stands."""
+
+    def backlog(self) -> Backlog:
+        """What is not worked off."""
+
+    def change(self, make: Callable[[Settings], Settings]) -> Settings:
+        """Write the next settings, made anew when somebody else's came first; the settings then in force."""
+
+    def act(self, rows: list[Any], verb: OperatorVerb, *, by: str) -> None:
+        """Release or drop what waits, as it was shown."""
+
+
+def in_force(documents: list[Settings]) -> Settings:
+    """The settings that count now; the defaults when none were ever saved."""
+    return documents[-1] if documents else Settings()
+
+
+class Fold(Protocol):
+    """Something read from its beginning, then on: a context manager with `advance`."""
+
+    def advance(self) -> int:
+        """Take what was added."""
+
+
+class _Kept(Generic[F]):
+    """A fold that stays open. One look at a time; after an error it is opened anew."""
+
+    def __init__(self, make: Callable[[], Any], advance: Callable[[F], object]) -> None:
+        self._make = make
+        self._advance = advance
+        self._open: tuple[F, contextlib.ExitStack] | None = None
+        self._lock = threading.Lock()
+
+    def look(self, see: Callable[[F], T]) -> T:
+        with self._lock:
+            try:
+                if self._open is None:
+                    stack = contextlib.ExitStack()
+                    self._open = (stack.enter_context(self._make()), stack)
+                fold = self._open[0]
+                self._advance(fold)
+                return see(fold)
+            except Exception:
+                self._close()
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            _, stack = self._open
+            self._open = None
+            with contextlib.suppress(Exception):  # it failed already: what closing says is of no use
+                stack.close()
+
+
+class BrokerDesk:
+    """The desk of a deployment. `close` when done."""
+
+    def __init__(self, broker: str) -> None:
+        self._broker = broker
+        self._settings: _Kept[SettingsFold] = _Kept(lambda: SettingsFold(broker), lambda fold: fold.advance())
+        self._directory: _Kept[DirectoryFold] = _Kept(lambda: DirectoryFold(broker), lambda fold: fold.advance())
+        self._journal: _Kept[JournalFold] = _Kept(lambda: JournalFold(broker), lambda fold: fold.advance())
+        self._shelf: _Kept[ShelfFold] = _Kept(lambda: ShelfFold(broker), lambda fold: fold.advance())
+        self._lag: _Kept[LagReader] = _Kept(lambda: LagReader(broker), lambda _: None)
+        self._counted: tuple[float, Backlog] | None = None
+
+    def documents(self) -> list[Settings]:
+        """Every settings document that took effect, oldest first."""
+        return self._settings.look(lambda fold: list(fold.documents))
+
+    def people(self, settings: Settings) -> People:
+        """Who is known."""
+        return self._directory.look(
+            lambda fold: People(tuple(known_users(fold.directory, settings)), fold.directory.complete_sides)
+        )
+
+    def pairs(self) -> Pairs:
+        """How every pair stands."""
+        return self._journal.look(lambda fold: Pairs(tuple(fold.pairs), dict(fold.observed), fold.unreadable))
+
+    def backlog(self) -> Backlog:
+        """What is not worked off."""
+        counted = self._counted
+        if counted is not None and time.monotonic() - counted[0] < BACKLOG_S:
+            return counted[1]
+        rows = self._lag.look(lambda reader: reader.read())
+        found = Backlog(
+            sum(row.records_behind for row in rows),
+            max((row.seconds_behind or 0.0 for row in rows), default=0.0),
+            self._shelf.look(lambda fold: len(fold.open)),
+        )
+        self._counted = (time.monotonic(), found)
+        return found
+
+    def change(self, make: Callable[[Settings], Settings]) -> Settings:
+        """Write the next settings, made anew when somebody else's came first; the settings then in force."""
+        return append_settings(self._broker, make)
+
+    def act(self, rows: list[Any], verb: OperatorVerb, *, by: str) -> None:
+        """Release or drop what waits, as it was shown."""
+        act(self._broker, rows, verb, by=by)
+
+    def close(self) -> None:
+        """Hang up."""
+        for kept in (self._settings, self._directory, self._journal, self._shelf, self._lag):
+            kept.close()
+
+
+__all__ = ["Backlog", "BrokerDesk", "ConcordError", "Desk", "Pairs", "People", "in_force"]

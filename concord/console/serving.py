@@ -1,0 +1,78 @@
+"""`concord console` as a process: where it listens, under which names, and what must be so before it does."""
+
+from __future__ import annotations
+
+import socket
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+import uvicorn
+
+from concord.config import Config
+from concord.console.accounts import FILE, Accounts
+from concord.console.app import LOOPBACK, console_app
+from concord.console.desk import BrokerDesk
+from schemas.errors import ConfigError
+
+log: Final = structlog.get_logger(__name__)
+
+# Requests answered at the same time; beyond, the browser is told to come again.
+CONCURRENT_MAX: Final = 200
+# How long what is being answered may take when the console ends, in seconds.
+END_S: Final = 5
+
+
+def accounts_of(config: Config) -> Accounts:
+    """The accounts of this deployment."""
+    return Accounts(config.data_dir / FILE)
+
+
+def address_of(config: Config) -> str:
+    """The address that people open."""
+    return config.console_url or f"http://{config.console_listen}"
+
+
+def listens_at(config: Config) -> tuple[str, int]:
+    """Host and port. Raises ConfigError when passwords would cross a network in the clear."""
+    host, _, port = config.console_listen.rpartition(":")
+    if host not in LOOPBACK and not config.console_url.startswith("https://"):
+        raise ConfigError(
+            [f"CONCORD_CONSOLE_LISTEN: other machines reach {host}, and passwords would cross in the clear"],
+            "Put a proxy with TLS before it and set CONCORD_CONSOLE_URL to the https address that people open.",
+        )
+    return host, int(port)
+
+
+def run_console(config: Config) -> None:
+    """Serve until SIGINT or SIGTERM. Raises ConfigError when the address cannot be listened on."""
+    host, port = listens_at(config)
+    try:
+        listening = socket.create_server((host, port))
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            [f"The console cannot be served on {host}:{port}: {getattr(error, 'strerror', None) or 'no such address'}"],
+            "Give CONCORD_CONSOLE_LISTEN an address that is free on this machine.",
+        ) from error
+    desk = BrokerDesk(config.broker)
+    is_secure = config.console_url.startswith("https://")
+    known_as = urlsplit(config.console_url).hostname
+    app = console_app(desk, accounts_of(config), hosts=[known_as] if known_as else [], is_secure=is_secure)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            limit_concurrency=CONCURRENT_MAX,
+            timeout_graceful_shutdown=END_S,
+        )
+    )
+    log.info("the console is served", address=address_of(config))
+    try:
+        with listening:
+            server.run(sockets=[listening])
+    finally:
+        desk.close()

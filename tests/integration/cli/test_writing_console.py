@@ -1,0 +1,70 @@
+"""The console on a real broker, after the commands: what one of them saves, the other shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from integration.cli.firm import Firm
+from support.console import Browser, fill
+
+from concord.console.accounts import Accounts, Role
+from concord.console.app import console_app
+from concord.console.desk import BrokerDesk
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def browser(firm: Firm, tmp_path: Path) -> Iterator[Browser]:
+    """Signed in as administrator."""
+    accounts = Accounts(tmp_path / "accounts.json")
+    password = accounts.set("olga", Role.ADMINISTRATOR)
+    desk = BrokerDesk(firm.address)
+    browser = Browser(console_app(desk, accounts))
+    browser.sign_in("olga", password)
+    yield browser
+    desk.close()
+
+
+def test_what_the_console_saves_the_command_line_shows(firm: Firm, browser: Browser) -> None:
+    """What the console saves the command line shows."""
+    before = json.loads(firm.run("settings", "show", "--json").stdout)
+    form = browser.get("/settings/integration").form("/settings/integration/review")
+    wanted = str(before["inbound_years"] + 1)
+    seen = browser.post("/settings/integration/review", fill(form, inbound_years=wanted))
+    review = seen.form("/settings/integration/save")
+    for _ in range(2):  # pressed twice
+        browser.post("/settings/integration/save", review)
+    after = json.loads(firm.run("settings", "show", "--json").stdout)
+    assert (after["number"], after["inbound_years"]) == (before["number"] + 1, int(wanted))
+    assert after["changed_by"] == "olga"
+
+
+def test_what_the_command_line_saves_the_console_shows(firm: Firm, browser: Browser) -> None:
+    """What the command line saves the console shows."""
+    assert "written by the command" not in browser.get("/settings/history").text
+    assert firm.run("settings", "set", "series_months=31", "--by", "written by the command").exit_code == 0
+    assert "written by the command" in browser.get("/settings/history").text
+    assert dict(browser.get("/settings/integration").form("/settings/integration/review"))["series_months"] == "31"
+
+
+def test_users_are_switched_as_the_command_would(firm: Firm, browser: Browser) -> None:
+    """Users are switched as the command would."""
+    assert firm.run("users", "disable", "bob@firm.example").exit_code == 0
+    seen = browser.get("/users")
+    assert "bob@firm.example" in seen.text
+    seen = browser.after(browser.post("/users", [*seen.form("/users"), ("sync", "005BOB"), ("go", "review")]))
+    browser.post("/users/save", seen.form("/users/save"))
+    listed = json.loads(firm.run("users", "list", "--json").stdout)["users"]
+    assert {one["address"]: one["is_enabled"] for one in listed}["bob@firm.example"]
+
+
+def test_the_overview_counts_what_status_counts(firm: Firm, browser: Browser) -> None:
+    """The overview counts what status counts."""
+    told = json.loads(firm.run("status", "--json").stdout)
+    seen = browser.get("/")
+    assert seen.status == 200
+    assert f"Error{told['total']['error']}" in seen.text.replace(" ", "")

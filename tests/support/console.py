@@ -1,0 +1,214 @@
+"""The console without a broker: a desk on paper, and a browser that fills in the forms it is shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from concord.changing import known_users
+from concord.console.accounts import Accounts, Role
+from concord.console.app import console_app
+from concord.console.desk import Backlog, Pairs, People, in_force
+from projections.directory import Directory
+from schemas.directory import DirectoryEntry
+from schemas.settings import Settings
+from schemas.state import PairState
+
+NOW: Final = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+AT: Final = "http://127.0.0.1:8940"
+FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
+NAMES: Final = {Role.VIEWER: "vera", Role.OPERATOR: "otto", Role.ADMINISTRATOR: "administrator"}
+
+
+@dataclass
+class PaperDesk:
+    """What a broker would hold, as lists. `errors` are raised, one a question, before anything is answered."""
+
+    saved: list[Settings] = field(default_factory=list)
+    directory: Directory = field(default_factory=Directory)
+    states: list[PairState] = field(default_factory=list)
+    left: Backlog = field(default_factory=lambda: Backlog(0, 0.0, 0))
+    errors: list[Exception] = field(default_factory=list)
+
+    def know(self, entries: Iterable[DirectoryEntry]) -> None:
+        """Read these into the directory."""
+        for entry in entries:
+            self.directory.put(entry.key, entry)
+
+    def documents(self) -> list[Settings]:
+        """Every document."""
+        if self.errors:
+            raise self.errors.pop(0)
+        return list(self.saved)
+
+    def people(self, settings: Settings) -> People:
+        """Who is known."""
+        return People(tuple(known_users(self.directory, settings)), self.directory.complete_sides)
+
+    def pairs(self) -> Pairs:
+        """How every pair stands."""
+        return Pairs(tuple(self.states), dict.fromkeys((state.pair_key for state in self.states), NOW))
+
+    def backlog(self) -> Backlog:
+        """What is not worked off."""
+        return self.left
+
+    def change(self, make: Callable[[Settings], Settings]) -> Settings:
+        """Write the next document unless it says what stands."""
+        current = in_force(self.saved)
+        wanted = make(current)
+        stamp = {"number": 0, "changed_at": NOW, "changed_by": ""}
+        if _with(wanted, stamp) != _with(current, stamp):
+            self.saved.append(wanted)
+        return in_force(self.saved)
+
+
+def _with(document: Settings, members: dict[str, Any]) -> dict[str, Any]:
+    return {**vars(document), **members}
+
+
+class _Reader(HTMLParser):
+    """Forms with the fields that a browser would send, links, and the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: dict[str, list[tuple[str, str]]] = {}
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self._form: list[tuple[str, str]] | None = None
+        self._select = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        held = dict(attrs)
+        self.tags.append((tag, held))
+        if tag == "form":
+            self._form = self.forms.setdefault(held.get("action") or "", [])
+        elif tag == "select":
+            self._select = held.get("name") or ""
+        elif self._form is not None and tag == "option" and "selected" in held:
+            self._form.append((self._select, held.get("value") or ""))
+        elif self._form is not None and tag == "input" and held.get("name"):
+            kind = held.get("type", "text")
+            if kind not in ("checkbox", "radio") or "checked" in held:
+                self._form.append((str(held["name"]), held.get("value") or ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self._form = None
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@dataclass
+class Seen:
+    """An answer as a person sees it."""
+
+    response: httpx.Response
+    reader: _Reader
+
+    @property
+    def status(self) -> int:
+        """The status code."""
+        return self.response.status_code
+
+    @property
+    def text(self) -> str:
+        """What is there to read, on one line."""
+        return " ".join("".join(self.reader.text).split())
+
+    @property
+    def goes_to(self) -> str:
+        """Where it sends the browser."""
+        return self.response.headers.get("location", "")
+
+    def form(self, action: str) -> list[tuple[str, str]]:
+        """What the form with this action would send, its buttons aside."""
+        return list(self.reader.forms[action])
+
+
+class Browser:
+    """Keeps cookies; follows nothing by itself."""
+
+    def __init__(self, app: Any, address: str = "192.0.2.1", at: str = AT) -> None:
+        self._app = app
+        self._address = address
+        self._at = at
+        self.cookies = httpx.Cookies()
+
+    def ask(self, method: str, path: str, **members: Any) -> Seen:
+        """One request."""
+
+        async def exchange() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self._app, client=(self._address, 1234))
+            async with httpx.AsyncClient(transport=transport, base_url=self._at, cookies=self.cookies) as client:
+                response = await client.request(method, path, **members)
+                self.cookies = client.cookies
+                return response
+
+        response = asyncio.run(exchange())
+        reader = _Reader()
+        reader.feed(response.text)
+        return Seen(response, reader)
+
+    def get(self, path: str, **members: Any) -> Seen:
+        """A page."""
+        return self.ask("GET", path, **members)
+
+    def post(self, path: str, fields: Iterable[tuple[str, str]], **members: Any) -> Seen:
+        """A form, sent."""
+        body = str(httpx.QueryParams(list(fields)))
+        return self.ask("POST", path, content=body, headers={**FORM, **members.pop("headers", {})}, **members)
+
+    def sign_in(self, name: str, password: str) -> Seen:
+        """Fill in the sign-in form."""
+        form = self.get("/sign-in").form("/sign-in")
+        kept = [(key, value) for key, value in form if key not in ("name", "password")]
+        return self.post("/sign-in", [*kept, ("name", name), ("password", password)])
+
+    def after(self, seen: Seen) -> Seen:
+        """The page that an answer leads to."""
+        assert seen.status == 303, (seen.status, seen.text)
+        return self.get(seen.goes_to)
+
+
+def fill(form: list[tuple[str, str]], **values: str) -> list[tuple[str, str]]:
+    """A form with these fields in the place of what they held."""
+    return [(name, value) for name, value in form if name not in values] + list(values.items())
+
+
+@dataclass
+class Console:
+    """A console with one account of each role. `seconds` is its clock."""
+
+    desk: PaperDesk
+    accounts: Accounts
+    passwords: dict[Role, str]
+    app: Any = None
+    seconds: float = 0.0
+
+    def browser(self, role: Role | None = None) -> Browser:
+        """A new browser, signed in with this role."""
+        browser = Browser(self.app)
+        if role is not None:
+            seen = browser.sign_in(NAMES[role], self.passwords[role])
+            assert seen.status == 303, seen.text
+        return browser
+
+
+def console_at(folder: Path, *, is_secure: bool = False, hosts: tuple[str, ...] = ()) -> Console:
+    """A console whose accounts are in this folder."""
+    accounts = Accounts(folder / "accounts.json")
+    passwords = {role: accounts.set(name, role) for role, name in NAMES.items()}
+    console = Console(PaperDesk(), accounts, passwords)
+    console.app = console_app(
+        console.desk, accounts, hosts=hosts, is_secure=is_secure, clock=lambda: console.seconds, now=lambda: NOW
+    )
+    return console
