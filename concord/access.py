@@ -83,6 +83,8 @@ PARTIES: Final = (
     ),
     Party("project", ("project",), "broker", (SYNC_JOURNAL, SYNC_DECISIONS), (), "concord-project"),
     Party("exporter", ("exporter",), "exporter", ALL_TOPICS, ()),
+    # Whoever is signed in to it: looks at everything, changes settings.
+    Party("console", ("console",), "broker", ALL_TOPICS, (SETTINGS_CHANGES,)),
     # Whoever types `concord ...`: looks at everything, changes settings, acts on pairs, gives quarantined records back,
     # rebuilds.
     Party("operator", (), "broker", ALL_TOPICS, ALL_TOPICS),
@@ -91,7 +93,7 @@ PARTIES: Final = (
 # says where its group goes on.
 WATCHING: Final = ("Describe",), ("Describe",)
 REBUILDING: Final = ("Read", "Describe"), ("Create", "Read", "Write", "Delete", "Describe", "DescribeConfigs")
-WATCHERS: Final = {"exporter": WATCHING, "operator": REBUILDING}
+WATCHERS: Final = {"exporter": WATCHING, "console": WATCHING, "operator": REBUILDING}
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,11 @@ def test_the_flow_says_the_same(spec: object) -> None:
                 assert spec.name in getattr(party, ours), f"{name} {ours} {spec.name}"  # type: ignore[attr-defined]
 
 
-def test_only_people_and_the_exporter_see_everything() -> None:
+def test_only_people_the_console_and_the_exporter_see_everything() -> None:
     """A role that is taken over reads and writes what it needs, and no other role's tables."""
     for party in PARTIES:
         topics = [entry for entry in entries_of(party) if entry.resource == "topic"]
-        if party.name in ("operator", "exporter"):
+        if party.name in ("operator", "console", "exporter"):
             assert set(party.reads) == set(ALL_TOPICS)
             continue
         assert {entry.name for entry in topics if not entry.is_prefix} == {*party.reads, *party.writes}
