@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from support import graph_facts
+
 from connectors.exchange import Call, Reply
 from schemas.errors import Unavailable
 from simulators.http import Request, Response, Service
@@ -67,7 +69,8 @@ class Script:
 
 
 def to_request(call: Call, token: str, base_url: str = BASE) -> Request:
-    """The HTTP request that the live client would send for this call."""
+    """The HTTP request that the live client would send for this call, whose body the metadata must let pass."""
+    call = graph_facts.checked(call)
     address = urlsplit(base_url)
     if call.path.startswith("/"):
         target = address.path.rstrip("/") + call.path

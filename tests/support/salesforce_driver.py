@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+from support import salesforce_facts
 from support.salesforce_client import START, SalesforceClient, build_org, later
 
 from connectors.exchange import Call, Reply, run
@@ -75,7 +76,8 @@ def together(*replies: Reply) -> Reply:
 
 
 def to_request(call: Call, token: str) -> Request:
-    """The HTTP request that the live client would send for this call."""
+    """The HTTP request that the live client would send for this call, whose fields describe must know."""
+    call = salesforce_facts.checked(call)
     target = call.path if call.path.startswith("/services/") else PREFIX + call.path
     target += f"?{urlencode(call.params, quote_via=quote)}" if call.params else ""
     headers = {name.lower(): value for name, value in call.headers.items()} | {"authorization": f"Bearer {token}"}

@@ -26,6 +26,7 @@ from support.salesforce_driver import (
     reading,
     update,
 )
+from support.salesforce_facts import bad_on_purpose
 
 from connectors.exchange import Call, Reply
 from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, ShowAs, TimeSpan
@@ -261,7 +262,8 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
 def test_a_refused_event_says_so_in_the_services_words(org: SalesforceClient, name: str) -> None:
     """What can never succeed ends the command; nothing is left behind."""
     members, code, words = REFUSALS[name]
-    outcome = carry_out(create(content(org, **members)), calls_to(org))
+    with bad_on_purpose():
+        outcome = carry_out(create(content(org, **members)), calls_to(org))
     assert (outcome.result, outcome.item) == (Result.REFUSED, None)
     assert (outcome.code, words in outcome.message) == (code, True)
     assert own_events(org) == []
