@@ -12,6 +12,9 @@ ICS ?=
 ROUNDS ?= 20
 JOBS ?= 2
 
+# Compiled code is kept: without, each process that starts here compiles all of Concord anew (container images set this).
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 help: ## list the tasks
@@ -35,7 +38,7 @@ up: setup ## everything on this machine, kept running, against the bundled simul
 down: ## end what `make up` left running, if anything
 	@test ! -x $(BIN)/python || $(BIN)/python -m concord dev --stop
 
-# Whole files run side by side, in their order: the long ones, which mostly wait, come first. Tests that kill and freeze
+# Whole files run side by side, or what shares an environment (tests/support/scheduling.py). Tests that kill and freeze
 # real processes on a shared machine can fail for the machine's sake. What failed is run once more, alone and visibly: a
 # test that passes only then is a fault to be found, not a test to be trusted.
 test: setup ## run every test that this machine can run

@@ -1,8 +1,8 @@
-"""A broker of this folder's own: the topics have fixed names, and other tests write to them as well."""
+"""One firm for this folder, on the broker that it shares. The topics have fixed names, so this folder comes first among
+those that write to the broker (`support.scheduling`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,12 +10,13 @@ import pytest
 if TYPE_CHECKING:
     from integration.cli.firm import Firm
 
+    from concord.broker import DevelopmentBroker
+
 
 @pytest.fixture(scope="package")
-def firm() -> Iterator[Firm]:
+def firm(broker: DevelopmentBroker) -> Firm:
     """One firm for the folder. Only test_writing and test_written_rows change it, and they run last: modules run in
     the order of their names."""
-    from integration.cli.firm import firm_on_a_broker
+    from integration.cli.firm import firm_on
 
-    with firm_on_a_broker() as firm:
-        yield firm
+    return firm_on(broker.address)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +18,6 @@ from support.history import History, whole_day
 from support.simulation_pairs import MAILBOX, OWNER
 from typer.testing import CliRunner, Result
 
-from concord.broker import start_broker
 from concord.cli import app
 from concord.topics import create_topics
 from schemas.changes import Change, Side, Wakeup
@@ -64,14 +62,12 @@ READERS: Final = {
 }
 
 
-@contextmanager
-def firm_on_a_broker() -> Iterator[Firm]:
-    """A broker of its own with one firm's day on it. Nothing runs."""
-    with start_broker() as broker:
-        create_topics(broker.address, partitions=4, replication=1)
-        firm = Firm(broker.address)
-        firm.write_everything()
-        yield firm
+def firm_on(address: str) -> Firm:
+    """One firm's day on a broker that has no topics of Concord yet. Nothing runs."""
+    create_topics(address, partitions=4, replication=1)
+    firm = Firm(address)
+    firm.write_everything()
+    return firm
 
 
 def _until_it_works(ask: Callable[[], Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from integration.guard.lab import Lab, lab_on, read_topic, stalling, wait_for
 from support.broker import admin_of
 
-from concord.broker import DevelopmentBroker, start_broker
+from concord.broker import DevelopmentBroker
 from schemas.topics import SYNC_QUARANTINE
 
 pytestmark = pytest.mark.broker
@@ -23,32 +23,30 @@ KILLS = int(os.environ.get("CONCORD_GUARD_KILLS", "2"))
 SEED = int(os.environ.get("CONCORD_SEED", "7"))
 
 
-@pytest.fixture(scope="module")
-def own_broker() -> Iterator[DevelopmentBroker]:
-    """A broker that may be frozen without others suffering."""
-    with start_broker() as running:
-        with admin_of(running.address) as admin:
-            if SYNC_QUARANTINE not in admin.list_topics():
-                admin.create_topics({SYNC_QUARANTINE: {"num_partitions": 1, "replication_factor": 1}})
-        yield running
+@pytest.fixture(scope="module", autouse=True)
+def quarantine(broker: DevelopmentBroker) -> None:
+    """The topic that the guard writes to by its fixed name."""
+    with admin_of(broker.address) as admin:
+        if SYNC_QUARANTINE not in admin.list_topics():
+            admin.create_topics({SYNC_QUARANTINE: {"num_partitions": 1, "replication_factor": 1}})
 
 
 @pytest.fixture
-def lab(own_broker: DevelopmentBroker, tmp_path: Path) -> Iterator[Lab]:
+def lab(broker: DevelopmentBroker, tmp_path: Path) -> Iterator[Lab]:
     """Topics of the test's own."""
-    with lab_on(own_broker.address, tmp_path) as made:
+    with lab_on(broker.address, tmp_path) as made:
         yield made
 
 
-def test_killed_workers_on_a_stalling_broker_lose_nothing(own_broker: DevelopmentBroker, lab: Lab) -> None:
+def test_killed_workers_on_a_stalling_broker_lose_nothing(broker: DevelopmentBroker, lab: Lab) -> None:
     """SIGKILL under load, again and again, while the broker freezes 250 ms of every 400, with one lane and with eight:
     each input has its output, the table is the fold of the inputs in their order, the local databases agree, and the
     group stands behind the last record."""
-    if not own_broker.is_controllable:
+    if not broker.is_controllable:
         pytest.skip("a broker given by address is not ours to freeze")
     chance = random.Random(SEED)
     with lab.toy() as one, lab.toy(lanes=8, pause_s=0.002) as eight:
-        with stalling(own_broker):
+        with stalling(broker):
             with lab.under_load():
                 for number in range(KILLS):
                     toy = (one, eight)[number % 2]
@@ -96,7 +94,7 @@ def test_what_faust_does_not_deliver_is_read_back(lab: Lab) -> None:
     lab.assert_nothing_lost()
 
 
-def test_poison_stands_in_quarantine_and_holds_nobody_up(own_broker: DevelopmentBroker, lab: Lab) -> None:
+def test_poison_stands_in_quarantine_and_holds_nobody_up(lab: Lab) -> None:
     """Unreadable bytes, an empty record and a nameless one: as they were, with Connect's headers; the rest goes on."""
     lab.put_raw(b"k0", b"v0")
     lab.put_raw(b"k0", b"poison \xff\x00", headers=[("mark", b"mine")], timestamp_ms=1732470000000)
@@ -108,7 +106,7 @@ def test_poison_stands_in_quarantine_and_holds_nobody_up(own_broker: Development
         assert toy.stop() == 0
     lab.assert_nothing_lost()
     topic = lab.settings.source.encode()
-    held = [r for r in read_topic(lab.address, SYNC_QUARANTINE) if r.headers["__connect.errors.topic"] == topic]
+    held = [r for r in read_topic(lab.address, SYNC_QUARANTINE) if r.headers.get("__connect.errors.topic") == topic]
     assert [(r.key, r.value) for r in held] == [(b"k0", b"poison \xff\x00"), (b"k0", None)]
     headers = held[0].headers
     assert headers["mark"] == b"mine"

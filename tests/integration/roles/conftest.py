@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from support.running import Running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A firm in which everybody is enabled, in agreement at first. A test gives its events subjects of their own and
     leaves nothing under way."""

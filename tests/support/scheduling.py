@@ -1,0 +1,50 @@
+"""Which tests run one after another on the same worker, and which begin first.
+
+What shares a costly environment (a broker, a firm with every role running) stays together, so that each is started
+once and ended with its last test; the rest goes by files. The long ones, which mostly wait, come first.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+ROLES: Final = "tests/integration/roles"
+BROKER: Final = ("tests/integration/cli", "tests/integration/guard", "tests/integration/test_broker.py")
+# What takes longest, the longest first. All else follows in the order of names.
+FIRST: Final = (ROLES, "tests/simulation/", *BROKER, "tests/e2e/", "tests/thirdparty/", "tests/integration/")
+
+
+def unit_of(path: str) -> str:
+    """What a test file runs together with."""
+    if path.startswith(f"{ROLES}/"):
+        return ROLES
+    return "tests/integration with a broker" if path.startswith(BROKER) else path
+
+
+def rank(path: str) -> int:
+    """Place of a test file in the order."""
+    return next((place for place, start in enumerate(FIRST) if path.startswith(start)), len(FIRST))
+
+
+class ByEnvironment(LoadScopeScheduling):
+    """Hands out whole units, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid.partition("::")[0])
+
+
+class Scheduling:
+    """The plugin: puts the tests into their order, and gives whole units to the workers of `--dist loadfile`."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Sort by rank; within one, the order of collection stays."""
+        items.sort(key=lambda item: rank(item.nodeid.partition("::")[0]))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: object) -> LoadScopeScheduling | None:
+        """Ours in place of the one by file."""
+        return ByEnvironment(config, log) if config.getvalue("dist") == "loadfile" else None
