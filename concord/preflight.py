@@ -11,7 +11,8 @@ from concord import preflight_checks as checks
 from concord.changing import current_settings, known_users, read_directory
 from concord.config import Config
 from concord.preflight_checks import Finding, Level
-from concord.roles import connections
+from concord.roles.graph_connection import Graph
+from concord.roles.salesforce_connection import Salesforce
 from connectors.exchange import Call, Exchange, Reply, run_async
 from connectors.graph import wire as graph_wire
 from connectors.graph.directory import read_rooms
@@ -37,7 +38,7 @@ async def examine(config: Config) -> list[Finding]:
     """Every finding, in the order in which they are best put right. Raises ConcordError when the broker is away."""
     settings = current_settings(config.broker)
     directory = read_directory(config.broker)
-    graph, salesforce = connections.Graph(config), connections.Salesforce(config)
+    graph, salesforce = Graph(config), Salesforce(config)
     names = read_field_names(config.salesforce_fields)
     findings: list[Finding] = []
     rooms: list[DirectoryEntry] = []

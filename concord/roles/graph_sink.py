@@ -8,7 +8,8 @@ from typing import Final
 from concord.broker_access import app_options
 from concord.config import Config
 from concord.guard import GuardedApp, build_app, guarded_agent
-from concord.roles import connections
+from concord.roles.connections import attach
+from concord.roles.graph_connection import Graph
 from concord.roles.sinks import Sink, options
 from connectors.exchange import run_async
 from connectors.graph.sink import apply_command
@@ -28,8 +29,8 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"sink-graph-{config.worker}",
         options=app_options(config),
     )  # fmt: skip
-    graph = connections.Graph(config)
-    connections.attach(app, graph)
+    graph = Graph(config)
+    attach(app, graph)
 
     async def carry_out(command: Command) -> Outcome:
         return await run_async(apply_command(command, now=datetime.now(UTC)), graph.client.send)

@@ -21,8 +21,9 @@ from concord.config import Config
 from concord.credentials import webhook_secret
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
-from concord.roles import connections
+from concord.roles.connections import attach
 from concord.roles.directories import is_graphs, publish
+from concord.roles.graph_connection import Graph
 from concord.roles.known import known_owners
 from concord.roles.mailbox import MailboxLook, Means
 from concord.roles.reading import read_under
@@ -64,7 +65,7 @@ def build(config: Config) -> GuardedApp:
     source = GraphSource(app, config)
     for companion in (source.settings, source.directory):
         app.alongside(companion)
-    connections.attach(app, source.graph)
+    attach(app, source.graph)
     app.collectors.append(source.subscriptions)
     if config.webhook_url:
         app.alongside(Webhook(app, config))
@@ -98,7 +99,7 @@ class GraphSource:
         self._config = config
         self.settings = SettingsFollower(config.broker)
         self.directory = DirectoryFollower(config.broker)
-        self.graph = connections.Graph(config)
+        self.graph = Graph(config)
         self.timer = Timer(app, GRAPH_WAKEUPS, self._due)
         self._endpoint = endpoint_of(config)
         self.subscriptions = Subscriptions(app, self.settings)

@@ -14,7 +14,7 @@ import structlog
 
 from concord.config import Config
 from concord.guard import AgentOptions, Lane, Record
-from concord.roles import connections
+from concord.roles.salesforce_connection import Salesforce
 from connectors.exchange import run_async
 from connectors.salesforce.integration_log import ROWS_MAX, SYSTEMS_MAX, LogRow, row_of, write_rows
 from schemas.codec import decode
@@ -45,7 +45,7 @@ def systems_of(config: Config) -> tuple[str, ...]:
 class IntegrationLog:
     """Takes outcomes and writes what an administrator should find."""
 
-    def __init__(self, salesforce: connections.Salesforce, systems: Sequence[str]) -> None:
+    def __init__(self, salesforce: Salesforce, systems: Sequence[str]) -> None:
         self._salesforce = salesforce
         self._systems = tuple(systems)
         self._waiting: list[tuple[LogRow, asyncio.Future[None]]] = []

@@ -12,9 +12,10 @@ from concord.config import Config
 from concord.guard import GuardedApp, build_app, guarded_agent
 from concord.guard.ending import end_process
 from concord.guard.positions import PASSING
-from concord.roles import connections
+from concord.roles.connections import attach
 from concord.roles.integration_log import OPTIONS as LOG_OPTIONS
 from concord.roles.integration_log import IntegrationLog, systems_of
+from concord.roles.salesforce_connection import Salesforce
 from concord.roles.sinks import Sink, options
 from connectors.exchange import run_async
 from connectors.salesforce.sink import apply_commands
@@ -37,9 +38,9 @@ def build(config: Config) -> GuardedApp:
         partitions=config.partitions, worker=f"sink-salesforce-{config.worker}",
         options=app_options(config),
     )  # fmt: skip
-    salesforce = connections.Salesforce(config)
+    salesforce = Salesforce(config)
     rounds = Rounds(salesforce)
-    connections.attach(app, salesforce)
+    attach(app, salesforce)
     app.alongside(rounds)
     log = IntegrationLog(salesforce, systems_of(config))
     guarded_agent(app, SYNC_OUTCOMES, log.step, table="integration-log", options=LOG_OPTIONS)
@@ -52,7 +53,7 @@ def build(config: Config) -> GuardedApp:
 class Rounds:
     """Gathers the commands of different pairs that wait at one moment and carries them out together."""
 
-    def __init__(self, salesforce: connections.Salesforce) -> None:
+    def __init__(self, salesforce: Salesforce) -> None:
         self._salesforce = salesforce
         self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
         self._arrived = asyncio.Event()

@@ -16,9 +16,9 @@ from concord.broker_access import app_options
 from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
-from concord.roles import connections
 from concord.roles.capture import Capture, forget, young_marks
 from concord.roles.change_stream import ChangeStream
+from concord.roles.connections import attach
 from concord.roles.directories import is_salesforces, publish
 from concord.roles.drift import DRIFT, DriftCheck, told_by_the_log
 from concord.roles.integration_log import IntegrationLog, systems_of
@@ -26,6 +26,7 @@ from concord.roles.known import known_owners
 from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.reading import read_under
 from concord.roles.room_names import tell_of_rooms
+from concord.roles.salesforce_connection import Salesforce
 from concord.roles.topic_stream import LOST
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer, partition_of
@@ -59,7 +60,7 @@ def build(config: Config) -> GuardedApp:
     source = SalesforceSource(app, config)
     for companion in (source.settings, source.directory):
         app.alongside(companion)
-    connections.attach(app, source.salesforce)
+    attach(app, source.salesforce)
     stream = source.stream
     agent = guarded_agent(
         app, SALESFORCE_WAKEUPS, source.look, table="salesforce-cursors",
@@ -81,7 +82,7 @@ class SalesforceSource:
         self._config = config
         self.settings = SettingsFollower(config.broker)
         self.directory = DirectoryFollower(config.broker)
-        self.salesforce = connections.Salesforce(config)
+        self.salesforce = Salesforce(config)
         self.timer = Timer(app, SALESFORCE_WAKEUPS, self._due)
         self.drift = DriftCheck(config.salesforce_drift_at, lambda: told_by_the_log(app))
         self._log = IntegrationLog(self.salesforce, systems_of(config))

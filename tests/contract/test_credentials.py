@@ -16,7 +16,7 @@ import pytest
 from support.identities import Identity, identity
 
 from concord.config import Config, load_config
-from concord.roles import connections
+from concord.roles import graph_connection, salesforce_connection
 from connectors import patience
 from connectors.graph import wire as graph_wire
 from connectors.salesforce import wire as salesforce_wire
@@ -89,7 +89,7 @@ class Graph:
     """A Graph client that is asked, from one event loop, and forgets its token before each call."""
 
     def __init__(self, config: Config) -> None:
-        self.connection = connections.Graph(config)
+        self.connection = graph_connection.Graph(config)
 
     async def ask(self) -> int:
         """The status of a call that needs a token, with a new one."""
@@ -109,7 +109,7 @@ class Salesforce:
     """The same for Salesforce."""
 
     def __init__(self, config: Config) -> None:
-        self.connection = connections.Salesforce(config)
+        self.connection = salesforce_connection.Salesforce(config)
 
     async def ask(self) -> int:
         """The status of a call in a new session."""

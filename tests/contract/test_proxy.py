@@ -12,7 +12,8 @@ from support.pubsub_client import EVENTS
 from support.salesforce_client import event_body
 
 from concord.config import load_config
-from concord.roles import connections
+from concord.roles.graph_connection import Graph
+from concord.roles.salesforce_connection import Salesforce
 from connectors.graph import wire as graph_wire
 from connectors.salesforce import wire as salesforce_wire
 from schemas.errors import Unavailable
@@ -60,7 +61,7 @@ def variables(simulators: Simulators, **more: str) -> dict[str, str]:
 
 async def ask_graph(environ: dict[str, str]) -> int:
     """A token by msal, then a call by httpx."""
-    graph = connections.Graph(load_config("services", environ))
+    graph = Graph(load_config("services", environ))
     await graph.start()
     try:
         return (await graph.client.send(graph_wire.users(1))).status
@@ -70,7 +71,7 @@ async def ask_graph(environ: dict[str, str]) -> int:
 
 async def ask_salesforce(environ: dict[str, str]) -> int:
     """A session by simple-salesforce, then a call by requests."""
-    salesforce = connections.Salesforce(load_config("services", environ))
+    salesforce = Salesforce(load_config("services", environ))
     await salesforce.start()
     try:
         return (await salesforce.client.send_async(salesforce_wire.soql("SELECT Id FROM User LIMIT 1"))).status
@@ -80,7 +81,7 @@ async def ask_salesforce(environ: dict[str, str]) -> int:
 
 async def hear_an_event(environ: dict[str, str]) -> int:
     """An event is made, and its change event comes over gRPC."""
-    salesforce = connections.Salesforce(load_config("services", environ))
+    salesforce = Salesforce(load_config("services", environ))
     await salesforce.start()
     stream = salesforce.change_events()
     try:
@@ -150,10 +151,10 @@ def test_the_proxy_of_the_environment_counts_but_not_for_this_machine(
     assert asyncio.run(ask_graph(environ)) == 200
     assert not proxy.tunnels
     config = load_config("services", {**environ, "CONCORD_GRAPH_URL": "https://graph.example/v1.0"})
-    through = connections.Graph(config)._connection.proxy
+    through = Graph(config)._connection.proxy
     assert through is not None
     assert through.get_secret_value() == proxy.url
-    assert "in-the-clear" not in repr(connections.Graph(config)._connection)
+    assert "in-the-clear" not in repr(Graph(config)._connection)
 
 
 @pytest.mark.parametrize("ask", [ask_graph, ask_salesforce])

@@ -21,11 +21,13 @@ def test_every_place_in_the_order_is_taken(start: str) -> None:
     assert any(path.startswith(start) for path in files("tests"))
 
 
-@pytest.mark.parametrize(("folder", "fixture"), [("tests/integration/roles", "firm"), ("tests/integration", "broker")])
+@pytest.mark.parametrize(
+    ("folder", "fixture"),
+    [("tests/integration/roles", "firm: Running"), ("tests/integration", "broker: DevelopmentBroker")],
+)
 def test_tests_of_one_environment_are_one_unit(folder: str, fixture: str) -> None:
     """Whoever asks for the shared fixture is in the unit of the others, and the unit is not torn apart by the order."""
-    users = {path for path in files(folder) if f"{fixture}:" in (ROOT / path).read_text(encoding="utf-8")}
-    users -= set(files("tests/integration/roles")) if fixture == "broker" else set()
+    users = {path for path in files(folder) if fixture in (ROOT / path).read_text(encoding="utf-8")}
     assert len(users) > 2
     assert len({unit_of(path) for path in users}) == 1
     ordered = sorted(files("tests"), key=rank)
