@@ -48,7 +48,10 @@ def answer_batch(call: Call, world: World, send: Send, refuse: Refuse) -> Respon
                 answers[item["id"]] = refuse(refused, request)
                 continue
         answers[item["id"]] = send(request)
-    return Response.of_json(200, {"responses": [_item_answer(name, response) for name, response in answers.items()]})
+    responses = [_item_answer(name, response) for name, response in answers.items()]
+    if world.chance(world.behaviour.batch_shuffle):
+        world.rng.shuffle(responses)
+    return Response.of_json(200, {"responses": responses})
 
 
 def _read_items(body: dict[str, Any], root: str) -> list[dict[str, Any]]:

@@ -68,6 +68,8 @@ class Behaviour:
     """Probability of a 412 on a PATCH or DELETE that carries no If-Match."""
     batch_throttling: float = 0.0
     """Probability of an item-level 429 for the fifth and later parallel items of a batch at one mailbox."""
+    batch_shuffle: float = 0.0
+    """Probability that the answers of a batch come in another order than its requests."""
     room_answer_s: float = 3.0
     """Time a room takes to answer an invitation."""
     attendee_answer_s: float = 1.0
@@ -96,6 +98,7 @@ class Behaviour:
             second_bump=0.0,
             transient_conflict=0.0,
             batch_throttling=0.0,
+            batch_shuffle=0.0,
         )
 
     def rough(self) -> Behaviour:

@@ -8,14 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from simulators.graph.answers import Answers, Reply
+from simulators.graph.calendars import calendar_json
 from simulators.graph.call import Call, key_text, no_content
 from simulators.graph.errors import conflict, invalid_parameter, resource_not_found, unreadable_body
 from simulators.graph.event_input import read_event, read_recipient
 from simulators.graph.extended import extension_name, merged, read_extension, read_extensions, read_multi, read_single
+from simulators.graph.listing import read_window
 from simulators.graph.meetings import Meetings, duplicate_transaction
 from simulators.graph.primitives import read_boolean
 from simulators.graph.render import View, etag, render_event
-from simulators.graph.snapshot import Snapshot, find_item, whole
+from simulators.graph.snapshot import Snapshot, find_item, instances, whole
 from simulators.graph.store import MailboxStore, StoredEvent
 from simulators.graph.world import Origin, World
 from simulators.graph.zones import read_date_time_zone
@@ -69,7 +71,15 @@ class EventsApi:
 
     def read(self, call: Call, item: Snapshot) -> Response:
         """GET /events/{id}."""
-        value = render_event(item, call.view(is_single=True))
+        view = call.view(is_single=True)
+        value = render_event(item, view)
+        if "calendar" in view.expand.relations:
+            value["calendar"] = calendar_json(self._world, item.store, item.store.calendars[item.event.folder])
+        if "instances" in view.expand.relations:
+            start, end = read_window(call)
+            is_series = item.day is None and item.event.is_series
+            found = instances(item.store, item.event, start, end) if is_series else ()
+            value["instances"] = [render_event(one, View(call.prefer)) for one in found]
         return Response.of_json(200, {"@odata.context": self._context(call), **value})
 
     def _answer(self, call: Call, item: Snapshot, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -91,6 +91,8 @@ def _filtered(call: Call, items: list[Any], schema: Schema) -> list[Any]:
 def _answer(call: Call, items: list[Snapshot], view: View, context: str) -> Response:
     if "$search" in call.options:
         raise bad_query("The query option $search is not supported here.")
+    if view.expand.relations:
+        raise bad_query(f"{', '.join(sorted(view.expand.relations))} can be expanded on one event only.")
     items = _filtered(call, items, EVENT_SCHEMA)
     if order := call.options.get("$orderby"):
         items = sort_items(items, order, EVENT_SCHEMA)

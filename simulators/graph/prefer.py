@@ -99,6 +99,8 @@ class Expansion:
     """Names of open extensions; an empty set means all, None means not asked."""
     exceptions: bool = False
     attachments: bool = False
+    relations: frozenset[str] = frozenset()
+    """Of `calendar` and `instances`, which are given where one event is asked for."""
 
 
 @lru_cache(maxsize=256)
@@ -108,6 +110,7 @@ def read_expand(text: str) -> Expansion:
     multi: frozenset[str] = frozenset()
     extensions: frozenset[str] | None = None
     exceptions = attachments = False
+    relations: set[str] = set()
     for name, options in _split_expand(text):
         lowered = name.lower()
         if lowered == "singlevalueextendedproperties":
@@ -120,9 +123,11 @@ def read_expand(text: str) -> Expansion:
             exceptions = True
         elif lowered == "attachments":
             attachments = True
+        elif lowered in ("calendar", "instances") and not options:
+            relations.add(lowered)
         else:
             raise bad_query(f"The property '{name}' of type 'microsoft.graph.event' cannot be expanded here.")
-    return Expansion(single, multi, extensions, exceptions, attachments)
+    return Expansion(single, multi, extensions, exceptions, attachments, frozenset(relations))
 
 
 def _split_expand(text: str) -> list[tuple[str, str]]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
 
+from simulators.graph.calendars import calendar_json
 from simulators.graph.call import Call, key_text, no_content
 from simulators.graph.delta import DeltaReader
 from simulators.graph.directory import Directory
 from simulators.graph.errors import GraphError, access_denied, invalid_request, resource_not_found
 from simulators.graph.events_api import EventsApi
 from simulators.graph.listing import count_events, list_events, list_instances, list_view
-from simulators.graph.online_meeting import TEAMS, offered
 from simulators.graph.paths import without_namespace
 from simulators.graph.schedule import get_schedule
 from simulators.graph.snapshot import find_item
@@ -20,8 +19,6 @@ from simulators.graph.subscriptions import Subscriptions
 from simulators.graph.tenant import User
 from simulators.graph.world import World
 from simulators.http import Response
-
-_CALENDAR_COLORS: Final = {"auto": ""}
 
 
 class Router:
@@ -186,9 +183,9 @@ class Router:
             if any(calendar.name.lower() == name.lower() for calendar in store.calendars.values()):
                 raise GraphError(409, "ErrorFolderExists", "A folder with the specified name already exists.")
             calendar = store.add_calendar(name, self._world.mint_change_key())
-            value = self._calendar_json(store, calendar)
+            value = calendar_json(self._world, store, calendar)
             return Response.of_json(201, {"@odata.context": call.context(f"{context}/$entity"), **value})
-        values = [self._calendar_json(store, calendar) for calendar in store.calendars.values()]
+        values = [calendar_json(self._world, store, calendar) for calendar in store.calendars.values()]
         return Response.of_json(200, {"@odata.context": call.context(context), "value": values})
 
     def _calendar(self, call: Call, store: MailboxStore, calendar: Calendar) -> Response:
@@ -205,29 +202,7 @@ class Router:
             if isinstance(name, str) and name:
                 calendar.name, calendar.change_key = name, self._world.mint_change_key()
         context = call.context(f"users('{key_text(call.segments[1])}')/calendars/$entity")
-        return Response.of_json(200, {"@odata.context": context, **self._calendar_json(store, calendar)})
-
-    def _calendar_json(self, store: MailboxStore, calendar: Calendar) -> dict[str, Any]:
-        user = self._world.user(store.id)
-        has_teams = offered(self._world, store.id)
-        is_default = calendar.number == DEFAULT_FOLDER
-        return {
-            "id": store.calendar_id(calendar.number),
-            "name": calendar.name,
-            "color": calendar.color,
-            "hexColor": _CALENDAR_COLORS.get(calendar.color, ""),
-            "groupClassId": "0006f0b7-0000-0000-c000-000000000046",
-            "isDefaultCalendar": is_default,
-            "changeKey": calendar.change_key,
-            "canShare": True,
-            "canViewPrivateItems": True,
-            "canEdit": True,
-            "allowedOnlineMeetingProviders": [TEAMS] if has_teams else [],
-            "defaultOnlineMeetingProvider": TEAMS if has_teams else "unknown",
-            "isTallyingResponses": is_default,
-            "isRemovable": not is_default,
-            "owner": {"name": user.display_name, "address": user.mail} if user is not None else None,
-        }
+        return Response.of_json(200, {"@odata.context": context, **calendar_json(self._world, store, calendar)})
 
 
 def _need(call: Call, *methods: str) -> None:

@@ -13,7 +13,7 @@ from simulators.salesforce.calls import Call, read_call_options
 from simulators.salesforce.changes import Transaction
 from simulators.salesforce.errors import SalesforceError, error_body, method_not_allowed
 from simulators.salesforce.records import Records
-from simulators.salesforce.references import fill, fill_text
+from simulators.salesforce.references import fill, fill_text, names_in
 
 SUBREQUESTS_MAX: Final = 25
 QUERIES_MAX: Final = 5
@@ -21,7 +21,12 @@ QUERIES_MAX: Final = 5
 NODES_MAX: Final = 500
 GRAPHS_MAX: Final = 75
 FAILED_GRAPHS_MAX: Final = 14
+DEPTH_MAX: Final = 15
+"""Nodes of a graph of which each refers to the one before."""
+KINDS_MAX: Final = 15
+"""Different kinds of nodes in a graph: methods and the objects they are for."""
 _FORBIDDEN_HEADERS: Final = frozenset({"accept", "authorization", "content-type"})
+_KIND: Final = re.compile(r"(/sobjects/[^/]+).*")
 _REFERENCE_ID: Final = re.compile(r"[A-Za-z0-9_]+")
 _HALTED_TEXT: Final = "The transaction was rolled back since another operation in the same transaction failed."
 Dispatch = Callable[[Call], Response]
@@ -68,6 +73,8 @@ class Composite:
         plans = [_subrequests(graph.get("compositeRequest"), NODES_MAX) for graph in graphs]
         if sum(len(plan) for plan in plans) > NODES_MAX:
             raise SalesforceError(400, "LIMIT_EXCEEDED", f"Limit of {NODES_MAX} nodes exceeded")
+        for plan in plans:
+            _check_graph(plan)
         failures = 0
         answers = []
         for graph, plan in zip(graphs, plans, strict=True):
@@ -162,6 +169,19 @@ def _subrequests(items: Any, maximum: int) -> list[Subrequest]:
     if len({item.reference for item in found}) != len(found):
         raise SalesforceError(400, "INVALID_INPUT", "Duplicate referenceId in compositeRequest")
     return found
+
+
+def _check_graph(plan: list[Subrequest]) -> None:
+    """Raise SalesforceError (400) for a graph that is too deep or of too many kinds."""
+    depths: dict[str, int] = {}
+    for item in plan:
+        above = [depths[name] for name in names_in([item.url, item.body]) if name in depths]
+        depths[item.reference] = 1 + max(above, default=0)
+    if max(depths.values()) > DEPTH_MAX:
+        raise SalesforceError(400, "LIMIT_EXCEEDED", f"Limit of {DEPTH_MAX} levels in a graph exceeded")
+    kinds = {(item.method.upper(), _KIND.sub(r"\1", item.url.split("?")[0])) for item in plan}
+    if len(kinds) > KINDS_MAX:
+        raise SalesforceError(400, "LIMIT_EXCEEDED", f"Limit of {KINDS_MAX} kinds of nodes in a graph exceeded")
 
 
 def _subrequest(item: Mapping[str, Any]) -> Subrequest:

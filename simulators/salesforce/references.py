@@ -46,3 +46,12 @@ def _look_up(match: re.Match[str], answers: Mapping[str, Any]) -> Any:
             message = f"Invalid reference specified. No value for {name}{path} found in {name}"
             raise SalesforceError(400, "PROCESSING_HALTED", message)
     return current
+
+
+def names_in(value: Any) -> set[str]:
+    """The reference ids that a URL or a body refers to."""
+    if isinstance(value, dict):
+        return {name for item in value.values() for name in names_in(item)}
+    if isinstance(value, list):
+        return {name for item in value for name in names_in(item)}
+    return {match.group(1) for match in _REFERENCE.finditer(value)} if isinstance(value, str) else set()

@@ -133,6 +133,19 @@ def test_dependants_of_a_failure_are_not_run(client: GraphClient) -> None:
     assert [good[name]["status"] for name in "01"] == [201, 201]
 
 
+def test_answers_may_come_in_any_order() -> None:
+    """Only ids say what an answer is to."""
+    client = GraphClient(build_graph(dataclasses.replace(Behaviour().calm(), batch_shuffle=1.0)))
+    items = [{"id": str(n), "method": "GET", "url": f"/users?$top={n + 1}"} for n in range(5)]
+    orders = []
+    for _ in range(4):
+        answers = client.send("POST", "/$batch", {"requests": items}).json()["responses"]
+        assert all(len(one["body"]["value"]) == min(int(one["id"]) + 1, 5) for one in answers)
+        orders.append([one["id"] for one in answers])
+    assert any(order != sorted(order) for order in orders)
+    assert all(sorted(order) == list("01234") for order in orders)
+
+
 GET_ONE = {"method": "GET", "url": "/users"}
 
 

@@ -356,3 +356,18 @@ def test_an_occurrence_can_carry_a_tag_of_its_own(client: GraphClient) -> None:
     assert client.event(TOM, second["id"], expand)["singleValueExtendedProperties"][0]["value"] == "k"
     for other in (first, series):
         assert "singleValueExtendedProperties" not in client.event(TOM, other["id"], expand)
+
+
+def test_an_event_can_bring_its_calendar_and_instances(client: GraphClient) -> None:
+    """Expanded on one event; instances need their window, and of a single event there are none."""
+    series = client.create(TOM, weekly())
+    days = "startDateTime=2026-03-01T00:00:00Z&endDateTime=2026-03-20T00:00:00Z"
+    expanded = client.event(TOM, series["id"], f"?$expand=calendar,instances&{days}")
+    assert expanded["calendar"]["isDefaultCalendar"] is True
+    path = f"/users/{TOM.id}/events/{quote(series['id'], safe='')}"
+    assert expanded["instances"] == client.get(f"{path}/instances?{days}")["value"]
+    assert "calendar" not in client.event(TOM, series["id"])
+    assert client.error(client.send("GET", f"{path}?$expand=instances"), 400) == "ErrorInvalidParameter"
+    single = client.create(TOM, meeting())
+    assert client.event(TOM, single["id"], f"?$expand=instances&{days}")["instances"] == []
+    assert client.send("GET", f"/users/{TOM.id}/events?$expand=calendar").status == 400

@@ -157,6 +157,28 @@ def test_after_fourteen_failed_graphs_the_rest_is_halted(org: SalesforceClient) 
     assert codes(answer["graphResponse"]["compositeResponse"]) == [(400, "PROCESSING_HALTED")]
 
 
+def test_a_graph_has_a_greatest_depth_and_number_of_kinds(org: SalesforceClient) -> None:
+    """Fifteen levels of references, fifteen kinds of nodes; one more of either is refused whole."""
+
+    def chain(length: int) -> list[dict[str, Any]]:
+        first = sub("POST", "/sobjects/Contact", "r0", {"LastName": "Top"})
+        rest = [
+            sub("POST", "/sobjects/Contact", f"r{n}", {"LastName": "x", "Department": f"@{{r{n - 1}.id}}"})
+            for n in range(1, length)
+        ]
+        return [first, *rest]
+
+    def kinds(count: int) -> list[dict[str, Any]]:
+        return [sub("GET", f"/sobjects/Kind{n}__c/describe", f"r{n}") for n in range(count)]
+
+    def ask(plan: list[dict[str, Any]]) -> Any:
+        return org.post("/composite/graph", {"graphs": [{"graphId": "g", "compositeRequest": plan}]})
+
+    assert ask(chain(15)).status == ask(kinds(15)).status == 200
+    for plan in (chain(16), kinds(16)):
+        assert error_of(ask(plan))[:2] == (400, "LIMIT_EXCEEDED")
+
+
 def test_a_batch_runs_independent_requests(org: SalesforceClient) -> None:
     """URLs begin with the version; haltOnError answers 412 for what follows a failure."""
     items = [
