@@ -402,9 +402,15 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
         there = replace(there, base=take(there.base, command.fields, command.source))
     held = replace(held, generation=max(held.generation, command.generation))
     if command.action is Action.CREATE:
-        is_gone = outcome.item.id in held.gone  # deleted by somebody, and found so before we could say that we made it
+        # Deleted by somebody, and found so before we could say that we made it. What was found gone before this create
+        # was decided came back from the recycle bin, with our mark on it.
+        found_gone = held.gone.get(outcome.item.id)
+        is_gone = found_gone is not None and found_gone >= command.decided_at
         item = None if is_gone else outcome.item
-        held = replace(held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None, held_back="")
+        gone = held.gone if is_gone else {key: at for key, at in held.gone.items() if key != outcome.item.id}
+        held = replace(
+            held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None, held_back="", gone=gone
+        )
         if _edited(command, command.content, outcome.item.content):
             held = _met(replace(held, origin=UNTOLD), outcome.item)
     else:

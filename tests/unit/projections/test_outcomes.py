@@ -270,6 +270,20 @@ def test_removal_that_waited_deletes_what_we_made() -> None:
     assert (state.graph.item, state.graph.is_deleted, state.graph.generation) == (None, True, 1)
 
 
+def test_record_that_came_back_from_the_recycle_bin_is_held_again() -> None:
+    """A create that finds a restored record by its mark has an event there: it is not deleted on the other side."""
+    made = graph_item(id="NEW", sync_key="s:S")
+    state, first = creating()
+    state = after(state, answered(first, item=made), removed(Side.GRAPH, "NEW", at=LATER))
+    state, again = under_way(
+        state, Side.GRAPH, Action.CREATE, pair_key="s:S", fields=ALL, content=meeting(), source=meeting(),
+        generation=2, decided_at=EVEN_LATER,
+    )  # fmt: skip
+    restored = replace(made, modified_at=EVEN_LATER)
+    state = after(state, answered(again, item=restored, at=EVEN_LATER))
+    assert (state.graph.item, state.graph.is_deleted, state.graph.gone) == (restored, False, {})
+
+
 def test_refused_create_lets_in_what_waited() -> None:
     """Somebody else's item with our mark is met like any other then."""
     state, sent = creating()
