@@ -20,6 +20,8 @@ LABELS: Final = {
     "workingElsewhere": "Working Elsewhere",
     "unknown": "Busy",
 }
+STANDARD_LABELS: Final = LABELS | {"tentative": "Busy", "workingElsewhere": "Busy"}
+"""Where the org has only the three values of standard Salesforce."""
 STATUSES: Final = {"accepted": "Accepted", "organizer": "Accepted", "declined": "Declined"}
 
 
@@ -65,9 +67,12 @@ def instant(value: Mapping[str, str]) -> datetime:
     return datetime.fromisoformat(value["dateTime"][:19]).replace(tzinfo=UTC)
 
 
-def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Mapping[str, str], owner: str) -> Meeting:
+def of_outlook(
+    event: Mapping[str, Any], records: Mapping[str, str], owners: Mapping[str, str], owner: str,
+    labels: Mapping[str, str] = LABELS,
+) -> Meeting:  # fmt: skip
     """A Graph event. `records` finds a record by address (a room's calendar, too), `owners` an enabled user by address;
-    `owner` is the user whose mailbox holds it."""
+    `owner` is the user whose mailbox holds it, `labels` say Show Time As in the org's words."""
     is_private = event["sensitivity"] != "normal"
     organizer = event["organizer"]["emailAddress"]["address"].lower()
     owner = owners.get(organizer, owner)
@@ -91,7 +96,7 @@ def of_outlook(event: Mapping[str, Any], records: Mapping[str, str], owners: Map
         body=own_words(event["body"]["content"]),
         location=plain(event["location"].get("displayName"))[:255],
         time=(instant(event["start"]), instant(event["end"]), event["isAllDay"]),
-        show_as=LABELS[event["showAs"]],
+        show_as=labels[event["showAs"]],
         privacy=is_private,
         reminder=event["reminderMinutesBeforeStart"] if event["isReminderOn"] else None,
         people=frozenset(people),

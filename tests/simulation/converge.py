@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from schemas.changes import Kind
-from schemas.settings import Direction
+from schemas.settings import Direction, Settings, ShowAsList
 from schemas.state import PairState, Status
-from simulation.comparison import Meeting, differences, instant, of_outlook, of_practifi
+from simulation.comparison import LABELS, STANDARD_LABELS, Meeting, differences, instant, of_outlook, of_practifi
+from simulation.firm import START
 from simulation.holds import OPERATORS_REASONS, is_hold_true
 from simulation.outcome import Ending
 from simulation.people import is_date
@@ -36,11 +37,12 @@ def _meetings(ending: Ending) -> Callable[[str], Meeting]:
     records |= {one.address: one.calendar_id for one in services.places if one.calendar_id}
     settings = ending.world.settings
     owners = {one.address: one.salesforce_id for one in settings.users if one.is_enabled}
+    labels = LABELS if settings.show_as_list is ShowAsList.EXTENDED else STANDARD_LABELS
 
     def meeting(graph_id: str) -> Meeting:
         mailbox, event = ending.graph[graph_id]
         user = settings.user_of_mailbox(mailbox)
-        return of_outlook(event, records, owners, user.salesforce_id if user is not None else "")
+        return of_outlook(event, records, owners, user.salesforce_id if user is not None else "", labels)
 
     return meeting
 
@@ -126,7 +128,8 @@ def _alone(ending: Ending) -> Iterator[str]:
         if not settings.is_mailbox_enabled(mailbox):
             continue
         keys = held.get(("graph", graph_id), [])
-        if not keys and not _is_left_behind(ending, event):
+        is_unread = _is_before_or_after(instant(event["start"]), settings, 12 * settings.inbound_years + 1)
+        if not keys and not is_unread and not _is_left_behind(ending, event):
             yield f"{event['subject']!r} ({graph_id[-8:]}) in Outlook belongs to no pair"
         for key in keys:
             pair = ending.pairs[key]
@@ -200,9 +203,18 @@ def _is_reason_true(
         case "past":
             return start <= ending.world.now() + timedelta(days=1)
         case "out_of_range":
-            return start.date() < (history[-1].commencement_date or start.date()) or start > _far(ending.world.now())
+            # A range that is widened brings in what it left out; a save in Practifi waits for the next one.
+            return any(_is_beyond(start, one) for one in (history if event is None else history[-1:]))
     return pair.status is Status.ERROR and bool(pair.graph.refused or pair.salesforce.refused)
 
 
-def _far(now: datetime) -> datetime:
-    return now + timedelta(days=365)
+def _is_beyond(start: datetime, settings: Settings) -> bool:
+    """Whether a start was outside the ranges of these settings at some time of the run: they move on with time."""
+    return _is_before_or_after(start, settings, min(12 * settings.inbound_years, settings.outbound_months))
+
+
+def _is_before_or_after(start: datetime, settings: Settings, months: int) -> bool:
+    """Before the Commencement Date, or so many months after the beginning of the run."""
+    years, month = divmod(START.month - 1 + months, 12)
+    last = START.replace(year=START.year + years, month=month + 1)
+    return start.date() < (settings.commencement_date or start.date()) or start > last

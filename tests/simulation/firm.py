@@ -72,7 +72,7 @@ def draw_clients(rng: random.Random) -> list[Client]:
 
 
 def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
-    """Mostly two-way and permissive, so that much crosses; now and then anything."""
+    """Mostly two-way and permissive, so that much crosses; now and then anything. Every setting differs in some run."""
     is_open = rng.random() < 0.6
 
     def mostly() -> bool:
@@ -88,10 +88,13 @@ def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
         delete_from_microsoft=rng.random() < 0.6,
         delete_from_practifi=rng.random() < 0.6,
         conflict_scope=rng.choice((ConflictScope.FIELD, ConflictScope.FIELD, ConflictScope.RECORD)),
-        show_as_list=ShowAsList.EXTENDED,
+        show_as_list=rng.choice((ShowAsList.EXTENDED, ShowAsList.EXTENDED, ShowAsList.STANDARD)),
         preflight_at=START,
-        series_months=2,
-        inbound_years=2,
+        commencement_date=rng.choice((None, None, None, *(START.date() - timedelta(days=days) for days in (1, 10)))),
+        series_months=rng.choice((1, 2, 2, 3)),
+        inbound_years=rng.choice((0, 1, 2, 2, 2, 10)),
+        outbound_months=rng.choice((1, 2, 24, 24)),
+        shadow=rng.random() < 0.08,
         invitation_limit_per_write=rng.choice((0, 0, 1, 2)),
         invitation_limit_per_hour=rng.choice((0, 0, 3, 9)),
         deletion_limit_events=rng.choice((0, 2, 2, 20)),
@@ -103,4 +106,6 @@ def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
     ]
     if not any(user.is_enabled for user in users):
         users[0] = replace(users[0], is_enabled=True)
+    enabled = sum(user.is_enabled for user in users)
+    settings = replace(settings, licences=rng.choice((0, enabled, len(users))))
     return change_users(settings, users, by="setup", now=START - timedelta(days=1))

@@ -7,6 +7,7 @@ a record is finished, what the position is and what an exception means is decide
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
@@ -18,6 +19,8 @@ from concord.guard.positions import Escape, Hole, Next, Progress, Redo, Rules, W
 from schemas.errors import ConcordError, Throttled
 from schemas.topics import SYNC_QUARANTINE
 from simulation.log import Consumer, Headers, Log, Outgoing, Producer, Stored
+
+log: Final = logging.getLogger(__name__)
 
 ORIGIN: Final = "origin"
 MESSAGE: Final = "__connect.errors.exception.message"
@@ -372,7 +375,9 @@ class OwnedPartition:
         rules = self._around.rules(self.agent.redo)
         decision = rules.escape(error)
         place = f"{self.agent.name}/{self.number}@{job.record.offset}"
-        self._around.note(f"{place}: {type(error).__name__}: {error} -> {decision.name}")
+        text = f"{place}: {type(error).__name__}: {error} -> {decision.name}"
+        self._around.note(text)
+        log.info(text)  # as the guard tells what it judges
         job.task = None
         if decision is Escape.RETRY:
             wait_s = error.wait_s if isinstance(error, Throttled) else min(60.0, 0.3 * 2**job.tries)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.graph.wire import PAIR_TAG
+from schemas.settings import ShowAsList
 from simulation.diary import Conflict, Diary, Texts
 from simulation.firm import STRANGERS, Client, Person, Place
 
@@ -28,9 +29,10 @@ ONLINE: Final = {"isOnlineMeeting": True, "onlineMeetingProvider": "teamsForBusi
 CONFLICTS: Final = ("subject", "body", "location", "time")
 
 
-# Dates of series that are looked at: from before anything made here to almost as far as Concord carries them.
+# Dates of series that are looked at: from before anything made here to almost as far as Concord carries them, which is
+# so many days for each month of the setting.
 SERIES_BEHIND: Final = timedelta(days=60)
-SERIES_AHEAD: Final = timedelta(days=58)
+SERIES_AHEAD: Final = timedelta(days=29)
 TAG_EXPANDED: Final = f"singleValueExtendedProperties($filter=id eq '{PAIR_TAG}')"
 
 
@@ -61,13 +63,15 @@ class Outlook:
     clients: list[Client]
     places: list[Place]
     now: Callable[[], datetime]
+    series_months: int = 2
 
     def events(self, mailbox: str) -> list[dict[str, Any]]:
         """The living events of a mailbox, series date by date as far as Concord carries them."""
         found = self._listed(mailbox)
         if any(one["type"] == "seriesMaster" for one in found):
             now = self.now()
-            window = {"startDateTime": stamp(now - SERIES_BEHIND), "endDateTime": stamp(now + SERIES_AHEAD)}
+            last = now + SERIES_AHEAD * self.series_months
+            window = {"startDateTime": stamp(now - SERIES_BEHIND), "endDateTime": stamp(last)}
             query = {"$top": "500", "$expand": TAG_EXPANDED, **window}
             viewed = self.request("GET", f"/users/{mailbox}/calendarView", None, query)["value"]
             found = [one for one in found if one["type"] != "seriesMaster"] + [one for one in viewed if is_date(one)]
@@ -259,7 +263,10 @@ FIELDS: Final = (
     "practifi__External_ID__c, practifi__Microsoft_365_Sync_Status__c, Concord_Sync_Key__c, Concord_Origin__c, "
     "SystemModstamp"
 )
-SHOW_TIME_AS: Final = ("Busy", "Free", "Tentative", "Out of Office", "Working Elsewhere")
+SHOW_TIME_AS: Final = {
+    ShowAsList.EXTENDED: ("Busy", "Free", "Tentative", "Out of Office", "Working Elsewhere"),
+    ShowAsList.STANDARD: ("Busy", "Free", "Out of Office"),
+}
 
 
 @dataclass
@@ -274,6 +281,7 @@ class Practifi:
     clients: list[Client]
     places: list[Place]
     now: Callable[[], datetime]
+    show_as: tuple[str, ...] = SHOW_TIME_AS[ShowAsList.EXTENDED]
 
     def rows(self, query: str) -> list[dict[str, Any]]:
         """The rows of a query."""
@@ -303,7 +311,7 @@ class Practifi:
             "Location": self.texts.make("office", is_private),
             "OwnerId": owner.salesforce_id,
             "IsPrivate": is_private,
-            "practifi__Show_Time_As__c": self.rng.choice(SHOW_TIME_AS),
+            "practifi__Show_Time_As__c": self.rng.choice(self.show_as),
             "practifi__Send_Invitations_to_Attendees__c": self.rng.random() < 0.5,
             "practifi__Teams_Meeting__c": self.rng.random() < 0.2,
         }
@@ -355,7 +363,7 @@ class Practifi:
             case "location":
                 return {"Location": self.texts.make("floor", is_private)}
             case "show_as":
-                others = [one for one in SHOW_TIME_AS if one != record["practifi__Show_Time_As__c"]]
+                others = [one for one in self.show_as if one != record["practifi__Show_Time_As__c"]]
                 return {"practifi__Show_Time_As__c": self.rng.choice(others)}
             case "time":
                 end = start + timedelta(minutes=20)

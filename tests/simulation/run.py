@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,6 +14,7 @@ from simulation import faults
 from simulation.faults import STAGES, crash
 from simulation.guarded import POINTS
 from simulation.invariants import INVARIANTS
+from simulation.listening import listening
 from simulation.mutants import NONE, Mutant
 from simulation.outcome import Ending, read_ending
 from simulation.people import clash
@@ -45,6 +44,7 @@ def run(seed: int, steps: int = 200, mutant: Mutant = NONE, often: tuple[str, ..
     with mutant.planted(), remembered(), ExitStack() as stack:
         world = World(seed, mutant)
         stack.enter_context(patch("concord.roles.sinks.datetime", SimpleNamespace(now=lambda _: world.now())))
+        stack.enter_context(listening(world.logs))
         report = Report(seed, trace=world.trace, tally=world.faults.tally, counts=world.counts)
         try:
             weights = {name: weight * (5 if name in often else 1) for name, (weight, _) in ACTS.items()}
@@ -185,6 +185,10 @@ SETTINGS: Final = {
     "invitation_limit_per_write": ("0", "1", "2"),
     "invitation_limit_per_hour": ("0", "3", "9"),
     "deletion_limit_events": ("0", "2", "20"),
+    "deletion_limit_percent": ("0", "10", "50"),
+    "commencement_date": ("2025-09-01", "2026-02-15", "2026-03-01"),
+    "inbound_years": ("0", "1", "2", "10"),
+    "outbound_months": ("0", "1", "2", "24"),
 }
 
 
@@ -278,15 +282,4 @@ ACTS: Final[dict[str, tuple[float, Callable[[World], str]]]] = {
 }
 
 
-class Capture(logging.Handler):
-    """Every log line of a run, for I9."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
-
-
-__all__ = ["ACTS", "Report", "random", "run"]
+__all__ = ["ACTS", "Report", "run"]

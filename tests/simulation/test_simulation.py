@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import pytest
 
+from schemas.settings import READERS
 from simulation import faults
-from simulation.run import Report, run
+from simulation.firm import draw_people, draw_settings
+from simulation.run import SETTINGS, Report, run
 
 # Runs of every test run; one takes less than a second.
 SEEDS = range(1, 31)
@@ -31,6 +35,17 @@ def test_same_seed_gives_the_same_run() -> None:
     one, two = run(7, 80), run(7, 80)
     assert one.trace == two.trace
     assert (one.tally, one.counts) == (two.tally, two.counts)
+
+
+def test_firms_differ_in_every_setting() -> None:
+    """Each setting that an administrator can change is drawn, and so is each that the runs do not change on the way."""
+    values: dict[str, set[object]] = {name: set() for name in READERS}
+    for seed in range(1, 201):
+        rng = random.Random(seed)
+        settings = draw_settings(rng, [replace(one, salesforce_id=one.name) for one in draw_people(rng)])
+        for name, seen in values.items():
+            seen.add(getattr(settings, name))
+    assert [name for name, seen in values.items() if len(seen) < 2 and name not in SETTINGS] == []
 
 
 def test_faults_are_many_and_of_every_sort() -> None:

@@ -6,6 +6,7 @@ import random
 from collections import Counter, deque
 from dataclasses import replace
 from datetime import datetime
+from logging import LogRecord
 from typing import Any, Final
 
 from concord.roles.sinks import DONE_ROW, revision_of
@@ -14,7 +15,7 @@ from connectors.graph.sink import apply_command as graph_apply
 from schemas.changes import Side, Wakeup
 from schemas.codec import decode, encode
 from schemas.commands import Command, Decision, Outcome
-from schemas.errors import ConcordError
+from schemas.errors import ConcordError, ConfigError
 from schemas.journal import OperatorActed, OperatorAction, OperatorVerb
 from schemas.settings import Settings, change_settings, change_users
 from schemas.state import PairState
@@ -39,9 +40,10 @@ from simulation.diary import Diary, Texts
 from simulation.faults import Faults
 from simulation.firm import START
 from simulation.guarded import Crash, Surroundings
+from simulation.listening import told
 from simulation.log import Log, Outgoing, Stored
 from simulation.mutants import Mutant
-from simulation.people import SALESFORCE_EDITS, Outlook, Practifi
+from simulation.people import SALESFORCE_EDITS, SHOW_TIME_AS, Outlook, Practifi
 from simulation.processes import Process
 from simulation.series import Series
 from simulation.services import Services
@@ -77,8 +79,7 @@ class World:
         self.log = Log(WIDTH, {DIRECTORY_CHANGES: 1, SETTINGS_CHANGES: 1})
         self.faults = Faults(self.rng)
         self.trace: list[str] = []
-        self.logs: list[str] = []
-        self.trace_of_errors: list[str] = []
+        self.logs: list[LogRecord] = []
         self.poison: set[bytes] = set()
         self.counts: Counter[str] = Counter()
         self.sweep = stages.sweep
@@ -97,12 +98,14 @@ class World:
         texts = Texts(self.rng, self.diary)
         people, clients, places = self.services.people, self.services.clients, self.services.places
         self.outlook = Outlook(
-            self.services.as_outlook, self.rng, texts, self.diary, people, clients, places, self.clock.now
-        )
+            self.services.as_outlook, self.rng, texts, self.diary, people, clients, places, self.clock.now,
+            self.settings.series_months,
+        )  # fmt: skip
         self.series = Series(self.outlook)
         self.practifi = Practifi(
-            self.services.as_practifi, self.rng, texts, self.diary, people, clients, places, self.clock.now
-        )
+            self.services.as_practifi, self.rng, texts, self.diary, people, clients, places, self.clock.now,
+            SHOW_TIME_AS[self.settings.show_as_list],
+        )  # fmt: skip
 
     def _begin(self) -> None:
         self._fill_topics()
@@ -254,13 +257,16 @@ class World:
         self._publish_settings(change_settings(self.settings, {name: text}, by="admin", now=self.now()))
 
     def switch_user(self, mailbox: str) -> str:
-        """An administrator enables or disables a user; the last enabled one stays."""
+        """An administrator enables or disables a user, as far as there are licences; the last enabled one stays."""
         user = self.settings.user_of_mailbox(mailbox)
         assert user is not None
         if user.is_enabled and sum(one.is_enabled for one in self.settings.users) == 1:
             return ""
         after = replace(user, is_enabled=not user.is_enabled)
-        self._publish_settings(change_users(self.settings, [after], by="admin", now=self.now()))
+        try:
+            self._publish_settings(change_users(self.settings, [after], by="admin", now=self.now()))
+        except ConfigError:
+            return f"there is no licence left for {user.name}"
         return f"{user.name} is {'enabled' if after.is_enabled else 'disabled'}"
 
     # --- what people and operators do beyond the two services' own APIs ------------------------------------------
@@ -405,8 +411,5 @@ class World:
         return all(process.is_idle for process in self.processes)
 
     def captured_logs(self) -> list[str]:
-        """Every line that was logged, and every error text that a step let out."""
-        return [*self.logs, *self.trace_of_errors]
-
-    def close(self) -> None:
-        """Stop listening to the logs."""
+        """Every line that was logged, error texts that a step let out among them."""
+        return [told(record) for record in self.logs]

@@ -10,12 +10,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 from unittest.mock import patch
 
 from simulation.firm import Client, Person
+from simulation.listening import listening
 from simulation.mutants import NONE
 from simulation.outcome import Ending, read_ending
 from simulation.remembered import remembered
@@ -24,7 +25,7 @@ from simulation.transport import Write
 from simulation.world import World
 
 from schemas.commands import Decision
-from schemas.settings import Direction
+from schemas.settings import ConflictScope, Direction, ShowAsList
 
 RECURRING: Final = "practifi__Recurring_in_Microsoft_365__c"
 EXTERNAL_ID: Final = "practifi__External_ID__c"
@@ -39,8 +40,19 @@ OPEN: Final = {
     "delete_from_microsoft": True,
     "delete_from_practifi": True,
     "send_invitations": False,
+    "commencement_date": date(2025, 9, 1),
     "series_months": 2,
     "inbound_years": 2,
+    "outbound_months": 24,
+    "show_as_list": ShowAsList.EXTENDED,
+    "licences": 0,
+    "shadow": False,
+    "conflict_scope": ConflictScope.FIELD,
+    "outbound_origins": ("ui",),
+    "invitation_limit_per_write": 0,
+    "invitation_limit_per_hour": 9,
+    "deletion_limit_events": 2,
+    "deletion_limit_percent": 0,
 }
 
 
@@ -211,11 +223,13 @@ def story(seed: int = 1, **settings: Any) -> Iterator[Story]:
         world = World(seed, NONE)
         world.faults.is_on = False
         world.services.calm_down()
-        with patch("concord.roles.sinks.datetime", SimpleNamespace(now=lambda _: world.now())):
+        clock = patch("concord.roles.sinks.datetime", SimpleNamespace(now=lambda _: world.now()))
+        with clock, listening(world.logs):
             told = Story(world)
             since = world.now()
             users = tuple(replace(one, is_enabled=True, outbound_since=since) for one in world.settings.users)
             told.rule(**(OPEN | {"users": users} | settings))
+            world.outlook.series_months = world.settings.series_months
             told.settle()
             yield told
 
