@@ -114,6 +114,7 @@ def test_a_view_gives_the_join_url_only_beside_its_flag(client: GraphClient) -> 
     assert client.get(f"{path}onlineMeeting,isOnlineMeeting")["value"][0]["onlineMeeting"]["joinUrl"]
 
 
+@pytest.mark.honest("graph", 9)
 def test_free_and_busy_times_can_be_asked_for(five: GraphClient) -> None:
     """GetSchedule gives a digit per interval; an unknown mailbox answers with its own error."""
     asked = {
@@ -122,6 +123,11 @@ def test_free_and_busy_times_can_be_asked_for(five: GraphClient) -> None:
         "endTime": {"dateTime": "2026-03-10T12:00:00", "timeZone": "UTC"},
         "availabilityViewInterval": 60,
     }
+    tokyo = {"Prefer": 'outlook.timezone="Tokyo Standard Time"'}
+    [far_tom, _] = five.send("POST", f"/users/{ANA.id}/calendar/getSchedule", asked, tokyo).json()["value"]
+    assert far_tom["scheduleItems"][0]["start"] == {
+        "dateTime": "2026-03-10T19:00:00.0000000", "timeZone": "Tokyo Standard Time",
+    }  # fmt: skip
     tom, nobody = five.send("POST", f"/users/{ANA.id}/calendar/getSchedule", asked).json()["value"]
     assert tom["availabilityView"] == "020"
     assert nobody["error"]["responseCode"] == "5016"

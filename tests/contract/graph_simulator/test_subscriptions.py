@@ -132,8 +132,16 @@ def test_lifetimes_have_bounds() -> None:
     assert firm.client.error(firm.post(10_071), 400) == "ExtensionError"
     assert firm.client.error(firm.post(-1), 400) == "ExtensionError"
     assert firm.post(10_070).status == 201
-    short = parse_instant(firm.post(1).json()["expirationDateTime"])
-    assert short == firm.sim.clock.now() + timedelta(minutes=45)
+    made = firm.post(1).json()
+    soonest = firm.sim.clock.now() + timedelta(minutes=45)
+    assert parse_instant(made["expirationDateTime"]) == soonest
+
+    def renewed(minutes: float) -> Response:
+        body = {"expirationDateTime": instant_text(firm.sim.clock.now() + timedelta(minutes=minutes))}
+        return firm.client.send("PATCH", f"/subscriptions/{made['id']}", body)
+
+    assert firm.client.error(renewed(10_071), 400) == "ExtensionError"
+    assert parse_instant(renewed(1).json()["expirationDateTime"]) == soonest
 
 
 def test_subscriptions_can_be_read_renewed_and_deleted() -> None:
@@ -250,6 +258,22 @@ def test_an_acknowledged_notification_is_not_repeated() -> None:
     firm.subscribe()
     firm.client.create(TOM, meeting())
     assert len(firm.deliveries(600)) == 1
+
+
+@pytest.mark.honest("graph", 22)
+def test_a_somewhat_slow_endpoint_waits_longer() -> None:
+    """Between one answer in ten and three in twenty that are slow, fresh notifications are held back, not dropped."""
+    firm = Subscriber(created_then_updated=0.0, delay_s_min=0.0, delay_s_max=0.0)
+    firm.subscribe(600, lifecycleNotificationUrl=LIFE)
+    for number in range(16):
+        firm.client.create(TOM, meeting())
+        [delivery] = firm.sim.due_deliveries()
+        firm.sim.clock.advance(4 if number >= 14 else 1)
+        firm.sim.delivered(delivery.delivery_id, OK)
+    event = firm.client.create(TOM, meeting())
+    assert firm.items(9) == []
+    assert [item["resourceData"]["id"] for item in firm.items(3)] == [event["id"]]
+    assert firm.items(60, LIFE) == []
 
 
 @pytest.mark.honest("graph", 22)

@@ -103,7 +103,7 @@ def test_an_update_without_difference_is_a_change_by_switch() -> None:
         assert moved is logged
 
 
-@pytest.mark.honest("salesforce", 16)
+@pytest.mark.honest("salesforce", 3, 16)
 def test_numbers_are_large_rising_and_whole_seconds(org: SalesforceClient) -> None:
     """Commit numbers above 2**53 that rise with gaps; commit timestamps in whole seconds."""
     org.clock.advance(0.7)
