@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from simulators.salesforce.schema import Schema, SObject
 from simulators.salesforce.soql.columns import Columns, Target, no_object
 from simulators.salesforce.soql.filter import Filter, FilterCompiler
+from simulators.salesforce.soql.groups import Groups
 from simulators.salesforce.soql.parser import parse
 from simulators.salesforce.soql.render import Node, record_json
 from simulators.salesforce.soql.syntax import (
@@ -27,8 +28,6 @@ from simulators.salesforce.store import Row, Store, index_key
 
 FIELDS_LIMIT: Final = 200
 """Highest LIMIT of a statement that selects FIELDS(ALL) or FIELDS(CUSTOM)."""
-GROUPS_MAX: Final = 2_000
-"""Rows of a grouped query: it cannot be continued with a locator."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Plan:
         self.filter: Filter | None = None
         self._engine = engine
         self._sort_keys: list[tuple[Target, Order]] = []
-        self.grouped: list[tuple[str, Aggregate | None, Target | None]] = []
+        self.grouped: Groups | None = None
 
     def bind_order(self, keys: list[tuple[Target, Order]]) -> None:
         """Set the sort keys."""
@@ -96,18 +95,8 @@ class Plan:
 
     def groups(self) -> list[dict[str, Any]]:
         """The AggregateResult records of a grouped statement."""
-        found = self._engine.candidates(self.sobject, self.filter)
-        keys = [target for _name, aggregate, target in self.grouped if aggregate is None and target is not None]
-        by_key: dict[tuple[Any, ...], list[Row]] = {} if self.query.group else {(): []}
-        for row in found:
-            by_key.setdefault(tuple(target.read(row) for target in keys), []).append(row)
-        results = []
-        for rows in by_key.values():
-            body: dict[str, Any] = {"attributes": {"type": "AggregateResult"}}
-            for name, aggregate, target in self.grouped:
-                body[name] = _aggregated(rows, aggregate, target)
-            results.append(body)
-        return results[self.query.offset :][: self.query.limit or GROUPS_MAX]
+        assert self.grouped is not None, "the caller has asked whether it is grouped"
+        return self.grouped.records(self._engine.candidates(self.sobject, self.filter))
 
 
 class Soql:
@@ -148,7 +137,7 @@ class Soql:
             return plan
         plan.counts_only = False
         if aggregates or query.group:
-            self._compile_groups(plan)
+            plan.grouped = Groups(self.columns, sobject, query, self._filters.value)
             return plan
         for item in query.selected:
             self._select(plan, item)
@@ -201,39 +190,9 @@ class Soql:
         )
         raise SoqlError("INVALID_TYPE", message, query.at)
 
-    def _compile_groups(self, plan: Plan) -> None:
-        group = {path.text.lower() for path in plan.query.group}
-        for path in plan.query.group:
-            self.columns.resolve(plan.sobject, path)
-        unnamed = 0
-        for item in plan.query.selected:
-            if isinstance(item, Column):
-                if item.path.text.lower() not in group:
-                    message = f"Field must be grouped or aggregated: {item.path.text}"
-                    raise SoqlError("MALFORMED_QUERY", message, item.path.at)
-                target = self.columns.resolve(plan.sobject, item.path)
-                plan.grouped.append((item.alias or item.path.names[-1], None, target))
-            elif isinstance(item, Aggregate):
-                name = item.alias or f"expr{unnamed}"
-                unnamed += not item.alias
-                plan.grouped.append((name, item, self._aggregable(plan.sobject, item)))
-            else:
-                raise SoqlError(
-                    "MALFORMED_QUERY", "only fields and aggregates are allowed with GROUP BY", plan.query.at
-                )
-        if plan.query.order:
-            raise SoqlError("MALFORMED_QUERY", "ORDER BY is not supported with aggregates", plan.query.order[0].path.at)
-
-    def _aggregable(self, sobject: SObject, item: Aggregate) -> Target | None:
-        if item.path is None:
-            return None
-        target = self.columns.resolve(sobject, item.path)
-        if item.function in {"SUM", "AVG"} and target.field.type not in {"int", "double", "currency", "percent"}:
-            message = f"field {item.path.text} does not support aggregate operator {item.function}"
-            raise SoqlError("MALFORMED_QUERY", message, item.at)
-        return target
-
-    def _sortable(self, sobject: SObject, path: Path) -> Target:
+    def _sortable(self, sobject: SObject, path: Path | Aggregate) -> Target:
+        if isinstance(path, Aggregate):
+            raise SoqlError("MALFORMED_QUERY", "an aggregate in ORDER BY needs a grouped query", path.at)
         target = self.columns.resolve(sobject, path)
         if not target.field.filterable:
             message = f"field '{target.field.name}' can not be sorted in a query call"
@@ -294,23 +253,3 @@ def _sorted(rows: Sequence[Row], target: Target, order: Order) -> list[Row]:
         held = sorted(held, key=lambda item: item[0], reverse=True)
     full = [row for _key, row in held]
     return full + empty if order.nulls_last else empty + full
-
-
-def _aggregated(rows: list[Row], aggregate: Aggregate | None, target: Target | None) -> Any:
-    if aggregate is None:
-        return target.read(rows[0]) if target is not None else None
-    if target is None:
-        return len(rows)
-    values = [value for row in rows if (value := target.read(row)) is not None]
-    match aggregate.function:
-        case "COUNT":
-            return len(values)
-        case "COUNT_DISTINCT":
-            return len({index_key(target.field, value) for value in values})
-        case "MIN":
-            return min(values, default=None)
-        case "MAX":
-            return max(values, default=None)
-        case "SUM":
-            return float(sum(values)) if values else None
-    return sum(values) / len(values) if values else None

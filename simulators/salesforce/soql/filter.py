@@ -94,6 +94,7 @@ class FilterCompiler:
             case Negation(part):
                 inner = self.compile(sobject, part).test
                 return Filter(lambda row: not inner(row))
+        raise AssertionError("the parser puts nothing else into WHERE")
 
     def _filterable(self, sobject: SObject, path: Path) -> Target:
         target = self._columns.resolve(sobject, path)
@@ -109,7 +110,7 @@ class FilterCompiler:
             return self._in_period(sobject, target, condition)
         if condition.operator == "LIKE":
             return _like(target, literal)
-        value = self._value(target.field, literal)
+        value = self.value(target.field, literal)
         if condition.operator in _ORDERINGS:
             return self._ordering(sobject, target, condition, value)
         read, field = target.read, target.field
@@ -183,7 +184,7 @@ class FilterCompiler:
                 raise SoqlError("MALFORMED_QUERY", message, condition.path.at)
             values: set[Any] = set(self._run_ids(condition.subquery, condition.path.text))
         else:
-            values = {index_key(field, self._value(field, literal)) for literal in condition.literals}
+            values = {index_key(field, self.value(field, literal)) for literal in condition.literals}
         if condition.negated:
             return Filter(lambda row: index_key(field, read(row)) not in values)
         return Filter(
@@ -203,7 +204,7 @@ class FilterCompiler:
             return None
         return lambda: [record_id for value in wanted for record_id in table.with_value(column, value)]
 
-    def _value(self, field: Field, literal: Literal) -> Any:
+    def value(self, field: Field, literal: Literal) -> Any:
         """The stored form of a literal. Raises SoqlError when its type is not the field's."""
         if literal.kind == "null":
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +16,7 @@ from simulators.salesforce.soql.syntax import (
     Condition,
     Either,
     FieldsOf,
+    GroupCompare,
     Literal,
     Negation,
     Order,
@@ -115,6 +117,7 @@ class _Parser:
         if self._next.is_word("WITH", "USING"):
             raise SoqlError("MALFORMED_QUERY", f"{self._next.text} is not allowed in this context", self._next.at)
         group = self._group()
+        having = self._condition(self._group_term) if group and self._word("HAVING") else None
         order = self._order()
         limit = self._number() if self._word("LIMIT") else None
         offset = self._number() if self._word("OFFSET") else 0
@@ -122,7 +125,7 @@ class _Parser:
             message = f"Maximum SOQL offset allowed is {OFFSET_MAX}"
             raise SoqlError("NUMBER_OUTSIDE_VALID_RANGE", message, self._next.at)
         self._tail()
-        return Query(tuple(selected), sobject.text, sobject.at, where, group, order, limit, offset)
+        return Query(tuple(selected), sobject.text, sobject.at, where, group, having, order, limit, offset)
 
     def _alias_ahead(self) -> str:
         """The alias that FROM will give the object, which field paths before it may already use."""
@@ -187,8 +190,8 @@ class _Parser:
             names = names[1:]
         return Path(tuple(names), token.at)
 
-    def _condition(self) -> Condition:
-        first = self._term()
+    def _condition(self, leaf: Callable[[], Condition] | None = None) -> Condition:
+        first = self._term(leaf)
         if not self._next.is_word("AND", "OR"):
             return first
         joiner = self._next.text.upper()
@@ -198,16 +201,41 @@ class _Parser:
                 # SOQL has no precedence: a mixture needs parentheses.
                 raise unexpected(self._next.text, self._next.at)
             self._take()
-            parts.append(self._term())
+            parts.append(self._term(leaf))
         return Both(tuple(parts)) if joiner == "AND" else Either(tuple(parts))
 
-    def _term(self) -> Condition:
+    def _term(self, leaf: Callable[[], Condition] | None) -> Condition:
         if self._word("NOT"):
-            return Negation(self._term())
+            return Negation(self._term(leaf))
         if self._sign("("):
-            inner = self._condition()
+            inner = self._condition(leaf)
             self._need_sign(")")
             return inner
+        return self._comparison() if leaf is None else leaf()
+
+    def _group_term(self) -> Condition:
+        left = self._group_value()
+        token = self._take()
+        if token.is_word("LIKE"):
+            return GroupCompare(left, "LIKE", self._literal())
+        if token.kind == "sign" and token.text in _OPERATORS:
+            return GroupCompare(left, _OPERATORS[token.text], self._literal())
+        raise unexpected(token.text, token.at)
+
+    def _group_value(self) -> Aggregate | Path:
+        """A field, or an aggregate of the rows of a group."""
+        token = self._name()
+        if not self._sign("("):
+            return self._path_of(token)
+        function = token.text.upper()
+        if function not in _AGGREGATES:
+            raise unexpected(token.text, token.at)
+        is_bare = function == "COUNT" and self._next.is_sign(")")
+        path = None if is_bare else self._path_of(self._name())
+        self._need_sign(")")
+        return Aggregate(function, path, "", token.at)
+
+    def _comparison(self) -> Condition:
         path = self._path_of(self._name())
         negated = self._word("NOT")
         if self._word("IN"):
@@ -263,8 +291,6 @@ class _Parser:
         paths = [self._group_path()]
         while self._sign(","):
             paths.append(self._group_path())
-        if self._next.is_word("HAVING"):
-            raise SoqlError("MALFORMED_QUERY", "HAVING is not supported", self._next.at)
         return tuple(paths)
 
     def _group_path(self) -> Path:
@@ -283,7 +309,7 @@ class _Parser:
         return tuple(orders)
 
     def _order_item(self) -> Order:
-        path = self._path_of(self._name())
+        path = self._group_value()
         descending = False
         if self._word("DESC"):
             descending = True

@@ -73,7 +73,16 @@ class Negation:
     part: Condition
 
 
-Condition = Compare | Among | Both | Either | Negation
+@dataclass(frozen=True)
+class GroupCompare:
+    """Behind HAVING: a grouped field or an aggregate, compared like in Compare."""
+
+    left: Aggregate | Path
+    operator: str
+    literal: Literal
+
+
+Condition = Compare | Among | Both | Either | Negation | GroupCompare
 
 
 @dataclass(frozen=True)
@@ -115,9 +124,9 @@ Selected = Column | Aggregate | FieldsOf | Subquery
 
 @dataclass(frozen=True)
 class Order:
-    """One sort key."""
+    """One sort key; an aggregate in a grouped query only."""
 
-    path: Path
+    path: Path | Aggregate
     descending: bool = False
     nulls_last: bool = False
 
@@ -131,6 +140,7 @@ class Query:
     at: int
     where: Condition | None = None
     group: tuple[Path, ...] = ()
+    having: Condition | None = None
     order: tuple[Order, ...] = field(default=())
     limit: int | None = None
     offset: int = 0

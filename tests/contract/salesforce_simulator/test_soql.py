@@ -163,6 +163,24 @@ def test_counting(week: SalesforceClient) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("clauses", "expected"),
+    [
+        ("HAVING COUNT(Id) > 2", ["Ada Lovelace"]),
+        ("HAVING COUNT(Id) <= 2 AND Owner.Name != 'Nobody'", ["Bob Marsh"]),
+        ("HAVING NOT (SUM(DurationInMinutes) = 180 OR Owner.Name LIKE 'Bo%')", []),
+        ("HAVING MAX(StartDateTime) >= 2026-05-22T00:00:00Z", ["Bob Marsh"]),
+        ("ORDER BY COUNT(Id)", ["Bob Marsh", "Ada Lovelace"]),
+        ("ORDER BY Owner.Name DESC LIMIT 1", ["Bob Marsh"]),
+        ("HAVING COUNT(Id) > 0 ORDER BY SUM(DurationInMinutes) DESC, Owner.Name", ["Ada Lovelace", "Bob Marsh"]),
+    ],
+)
+def test_groups_are_chosen_and_ordered(week: SalesforceClient, clauses: str, expected: list[str]) -> None:
+    """HAVING and ORDER BY see grouped fields and aggregates, selected or not."""
+    rows = week.query(f"SELECT Owner.Name FROM Event GROUP BY Owner.Name {clauses}")
+    assert [row["Name"] for row in rows] == expected
+
+
 def test_fields_macro(week: SalesforceClient) -> None:
     """FIELDS(ALL) and FIELDS(CUSTOM) need a LIMIT of at most 200; FIELDS(STANDARD) does not."""
     described = week.get("/sobjects/Event/describe").json()["fields"]
@@ -196,6 +214,11 @@ def test_aliases_and_labels(week: SalesforceClient) -> None:
         ("SELECT * FROM Event", "MALFORMED_QUERY", "unexpected token: '*'"),
         ("SELECT Id FROM Event FOR UPDATE", "MALFORMED_QUERY", "FOR UPDATE"),
         ("SELECT OwnerId, COUNT(Id) FROM Event", "MALFORMED_QUERY", "grouped or aggregated: OwnerId"),
+        ("SELECT OwnerId FROM Event GROUP BY OwnerId HAVING Subject = 'x'", "MALFORMED_QUERY", "aggregated: Subject"),
+        ("SELECT OwnerId FROM Event GROUP BY OwnerId HAVING COUNT(Id) > 'x'", "INVALID_FIELD", "type number"),
+        ("SELECT OwnerId FROM Event GROUP BY OwnerId ORDER BY Subject", "MALFORMED_QUERY", "aggregated: Subject"),
+        ("SELECT Id FROM Event ORDER BY COUNT(Id)", "MALFORMED_QUERY", "needs a grouped query"),
+        ("SELECT Id FROM Event HAVING COUNT(Id) > 1", "MALFORMED_QUERY", "unexpected token: 'HAVING'"),
         ("SELECT Id FROM Event LIMIT 1 OFFSET 2001", "NUMBER_OUTSIDE_VALID_RANGE", "2000"),
         ("SELECT Nope FROM Event", "INVALID_FIELD", "No such column 'Nope' on entity 'Event'"),
         ("SELECT Id FROM Event WHERE Nope = 1", "INVALID_FIELD", "No such column 'Nope'"),
