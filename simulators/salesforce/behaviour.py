@@ -20,6 +20,8 @@ class Behaviour:
     archive_every_s: int = 86_400
     """Interval of the archiving job; 0 switches it off."""
     archive_after_days: int = 365
+    reminders_fire: bool = False
+    """Whether IsReminderSet turns false when the reminder's time has come, as documented."""
     locator_s: int = 2 * 86_400
     """Lifetime of a query locator."""
     trims_text: bool = True

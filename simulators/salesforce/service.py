@@ -21,6 +21,7 @@ from simulators.salesforce.oauth import OAuth
 from simulators.salesforce.org import Access, ConnectedApp, Org
 from simulators.salesforce.queries import Queries
 from simulators.salesforce.records import Clock, Faults, Records
+from simulators.salesforce.reminders import Reminders
 from simulators.salesforce.replication import Replication
 from simulators.salesforce.resources import Resources
 from simulators.salesforce.rest import Rest
@@ -65,6 +66,7 @@ class SalesforceSimulator:
         self._replication = Replication(self._records, rng)
         self._jobs = Jobs(self._records, self._queries, self._ids, rng)
         self._archive = ArchiveJob(self._records, clock.now())
+        self._reminders = Reminders(self._records, clock.now())
         self._seeding = Seeding(self._records)
         self._oauth = OAuth(org, self.access, self._records.store, self._sessions, clock.now)
         self._soap = SoapLogin(org, self._records.store, self._oauth, self._sessions)
@@ -219,6 +221,7 @@ class SalesforceSimulator:
             "jobs": self._jobs.dump(),
             "purged_at": self._replication.purged_at,
             "archived_at": self._archive.last_run,
+            "reminded_at": self._reminders.fired_until,
             "lock_writes": self.faults.lock_writes,
         }
 
@@ -235,6 +238,7 @@ class SalesforceSimulator:
         self._jobs.load(state["jobs"])
         self._replication.purged_at = state["purged_at"]
         self._archive.last_run = state["archived_at"]
+        self._reminders.fired_until = state.get("reminded_at", state["archived_at"])
         self.faults.lock_writes = state["lock_writes"]
         self.last_fault = ""
 
@@ -243,6 +247,7 @@ class SalesforceSimulator:
     def _answer(self, request: Request) -> Response:
         now = self._now()
         self._archive.run_if_due(now)
+        self._reminders.fire(now)
         self._replication.purge(now)
         self._jobs.run_due(now)
         size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers.items())

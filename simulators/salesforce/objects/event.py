@@ -95,7 +95,7 @@ _LIGHTNING_SERIES: Final = (
     column("Recurrence2PatternTimeZone", "string", "Recurrence Pattern Time Zone Reference", "N", length=255),
 )
 _REMINDER: Final = (
-    column("ReminderDateTime", "datetime", "Reminder Date/Time", "NCU"),
+    column("ReminderDateTime", "datetime", "Reminder Date/Time", "NCU", index="sorted"),
     checkbox("IsReminderSet", "Reminder Set", "CU"),
     picklist("EventSubtype", "Event Subtype", "NC", ("Event",), default="Event"),
 )

@@ -174,6 +174,27 @@ def test_a_reminder_needs_its_moment(org: SalesforceClient) -> None:
     assert row["IsReminderSet"] is True
 
 
+def test_a_reminder_that_fires_turns_itself_off() -> None:
+    """By the clock and when switched on: the time stays, nothing counts as saved, later and past ones stay set."""
+    org = build_org(behaviour=Behaviour(reminders_fire=True).calm())
+    moments = {"due": later(minutes=30), "later": later(days=2), "past": later(days=-1)}
+    keys = {
+        name: org.event(IsReminderSet=True, ReminderDateTime=at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        for name, at in moments.items()
+    }
+    before = org.read("Event", keys["due"])
+    changes = len(org.simulator.changes)
+    org.clock.advance(3600)
+    assert {name: org.read("Event", key)["IsReminderSet"] for name, key in keys.items()} == {
+        "due": False, "later": True, "past": True,
+    }  # fmt: skip
+    assert org.read("Event", keys["due"]) == {**before, "IsReminderSet": False}
+    assert len(org.simulator.changes) == changes
+    twin = build_org(behaviour=Behaviour(reminders_fire=True).calm())
+    twin.simulator.load(org.simulator.dump())
+    assert twin.simulator.dump() == org.simulator.dump()
+
+
 @pytest.mark.honest("salesforce", 5)
 def test_old_events_are_archived(org: SalesforceClient) -> None:
     """Rule 7: hidden from query and GET, shown by queryAll, still writable; a gap event tells of it."""
