@@ -35,8 +35,8 @@ class Firm:
         self.asked: list[str] = []
         monkeypatch.setattr(preflight, "current_settings", lambda _: ENABLED)
         monkeypatch.setattr(preflight, "read_directory", lambda _: Directory())
-        monkeypatch.setattr(preflight.connections, "Graph", lambda _: self._companion(self._graph))
-        monkeypatch.setattr(preflight.connections, "Salesforce", lambda _: self._companion(self._salesforce))
+        monkeypatch.setattr(preflight, "Graph", lambda _: self._companion(self._graph))
+        monkeypatch.setattr(preflight, "Salesforce", lambda _: self._companion(self._salesforce))
 
     def _companion(self, send: Any) -> Any:
         async def nothing() -> None:
