@@ -51,6 +51,8 @@ class NotificationBehaviour:
     health_answers_min: int = 10
     """Fewer answers in the window than this say nothing about an endpoint's health."""
     slow_delay_s: float = 10.0
+    identical_refused: bool = False
+    """Whether a second subscription to the same changes of the same resource at the same address answers 409."""
     lifecycle_by_clock: bool = True
     """Whether reauthorizationRequired is sent by itself when a subscription nears its end."""
 

@@ -119,6 +119,7 @@ class Subscriptions:
         if lifecycle_url is not None:
             lifecycle_url = _check_url(lifecycle_url, "lifecycleNotificationUrl")
         expires = self._lifetime(body.get("expirationDateTime"))
+        self._refuse_identical(call, (resource, changes, url))
         for address in [url] if lifecycle_url is None else [url, lifecycle_url]:
             self._handshake(address)
         subscription = Subscription(
@@ -143,6 +144,12 @@ class Subscriptions:
         value = {"@odata.context": context, **self._json(subscription), "clientState": state}
         location = f"{call.root}/subscriptions/{subscription.id}"
         return Response.of_json(201, value, {"location": location})
+
+    def _refuse_identical(self, call: Call, asked: tuple[str, tuple[str, ...], str]) -> None:
+        """Raise GraphError 409 for what the application has already, where the service says so."""
+        held = {(one.resource, one.change_types, one.notification_url) for one in self._of(call)}
+        if self._world.behaviour.notifications.identical_refused and asked in held:
+            raise GraphError(409, "Conflict", "A subscription to these changes of this resource exists already.")
 
     def _renew(self, call: Call, subscription: Subscription) -> Subscription:
         body = call.body()

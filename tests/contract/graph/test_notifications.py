@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -114,6 +115,28 @@ def test_a_subscription_is_kept_alive_and_remade_when_it_is_gone() -> None:
         scene.sim.clock.advance(4230 * 60 + 1)
         scene.keep()
         assert scene.cursor.subscription_id not in {"", first.subscription_id}
+
+    staged(act)
+
+
+def test_a_subscription_that_a_crash_forgot_is_found_again_at_its_end() -> None:
+    """Made, but never noted down: the identical one is refused with 409, its posts reach us, and once it has ended
+    another takes its place."""
+
+    def act(scene: Scene) -> None:
+        calm = Behaviour().calm()
+        scene.sim.set_behaviour(replace(calm, notifications=replace(calm.notifications, identical_refused=True)))
+        scene.keep()
+        scene.cursor = GraphCursor(TOM.id)
+        scene.keep()
+        assert scene.cursor == GraphCursor(TOM.id)
+        assert len(scene.sim.subscriptions) == 1
+        scene.sim.add_event(TOM.id, meeting(CLIENT), mails=True)
+        scene.pump(10)
+        assert "notification" in scene.reasons()
+        scene.sim.clock.advance(4230 * 60 + 1)
+        scene.keep()
+        assert scene.cursor.subscription_id
 
     staged(act)
 

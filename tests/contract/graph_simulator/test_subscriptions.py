@@ -120,6 +120,17 @@ def test_bad_subscriptions_are_refused(changes: dict[str, Any], code: str) -> No
     assert firm.hooks.calls == []
 
 
+def test_an_identical_subscription_may_conflict() -> None:
+    """On a switch the second one answers 409, before any handshake; another address is another subscription."""
+    firm = Subscriber(identical_refused=True)
+    firm.subscribe()
+    asked = len(firm.hooks.calls)
+    assert firm.client.error(firm.post(), 409) == "Conflict"
+    assert len(firm.hooks.calls) == asked
+    assert firm.post(notificationUrl=LIFE).status == 201
+    assert Subscriber().post().status == 201
+
+
 def test_loopback_addresses_may_be_plain_http() -> None:
     """Http is accepted for loopback hosts, where a test has no certificate."""
     assert Subscriber().post(notificationUrl="http://127.0.0.1:5000/hook").status == 201
