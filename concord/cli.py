@@ -24,9 +24,11 @@ from concord import (
     cli_project,
     cli_quarantine,
     cli_rebuild,
+    cli_replay,
     cli_roles,
     cli_shadow,
     cli_undo,
+    cli_what_if,
 )
 from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
@@ -68,6 +70,7 @@ app.add_typer(sink, name="sink", rich_help_panel=RUN)
 cli_look.register(app)
 cli_preflight.register(app)
 cli_explain.register(app)
+cli_what_if.register(app)
 cli_mails.register(app)
 cli_admin.register(app)
 cli_held.register(app)
@@ -76,6 +79,7 @@ cli_shadow.register(app)
 cli_quarantine.register(app)
 cli_project.register(app)
 cli_rebuild.register(app)
+cli_replay.register(app)
 cli_roles.register(app)
 cli_console.register(app)
 

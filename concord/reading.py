@@ -76,6 +76,13 @@ class Tail:
         for part, start in starts.items():
             self._consumer.seek(part, max(start, ends[part] - (self._look_back or 0)) if ends else start)
 
+    @property
+    def length(self) -> int:
+        """How many records the topics hold now."""
+        with plainly(self._broker):
+            starts, ends = (ask(self._parts) for ask in (self._consumer.beginning_offsets, self._consumer.end_offsets))
+            return sum(ends[part] - starts[part] for part in self._parts)
+
     def more(self) -> Iterator[Read]:
         """What was added since the last call, up to the ends as they are now; in offset order within a partition."""
         with plainly(self._broker):

@@ -37,12 +37,12 @@ def rehearse(
         plan = reconcile(state, settings, now)
         state, reason = plan.state, plan.reason
         sent += plan.commands
-        waiting += [OutcomeKnown(_answer(command, state, now)) for command in plan.commands]
+        waiting += [OutcomeKnown(answered(command, state, now)) for command in plan.commands]
     return state, tuple(sent), reason
 
 
-def _answer(command: Command, state: PairState, now: datetime) -> Outcome:
-    """The service did exactly what was asked."""
+def answered(command: Command, state: PairState, now: datetime) -> Outcome:
+    """The outcome if the service does exactly what is asked."""
     item = None if command.action is Action.DELETE else _written(command, state, now)
     return Outcome(
         command.command_id, command.pair_key, command.side, command.action, Result.APPLIED, now, item
@@ -54,7 +54,8 @@ def _written(command: Command, state: PairState, now: datetime) -> Item:
     held = state.graph.item if command.side is Side.GRAPH else state.salesforce.item
     if held is not None:
         return replace(held, content=command.content, modified_at=now, sync_key=command.pair_key)
+    made = f"new {command.generation}"
     return Item(
-        command.side, "new", "", now, now, command.content, command.mailbox, sync_key=command.pair_key,
-        i_cal_uid="new", organizer_mailbox=command.mailbox,
+        command.side, made, "", now, now, command.content, command.mailbox, sync_key=command.pair_key,
+        i_cal_uid=made, organizer_mailbox=command.mailbox,
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import shutil
 import time
@@ -31,8 +30,6 @@ BATCH_BYTES: Final = 512 * 1024
 UNDER_WAY_MAX: Final = 8
 # Entries between two reports of progress.
 REPORT_EVERY: Final = 500
-# Frozen values make no cycles: the collector's passes over hundreds of thousands of them find nothing.
-COLLECT_EVERY: Final = 200_000
 
 POSITION: Final = position_key(SYNC_JOURNAL)
 
@@ -76,7 +73,6 @@ class Made:
 
 def make_partition(job: Job, report: Callable[[int, int], None]) -> Made:
     """Do the job. `report` is told (partition, entries folded so far) now and then."""
-    gc.set_threshold(COLLECT_EVERY, 50, 50)
     folder = job.folder / str(job.number)
     folder.mkdir(parents=True)
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -28,6 +30,8 @@ from schemas.topics import MAX_RECORD_BYTES, SYNC_JOURNAL
 
 # Longest wait for a new topic, in seconds.
 TOPIC_S: Final = 15.0
+# New objects between two passes of the collector.
+COLLECT_EVERY: Final = 200_000
 
 Progress = Callable[[int, int], None]
 """Told (entries folded, entries in all) now and then."""
@@ -220,30 +224,51 @@ def _run(
         Job(servers, number, committed, target, in_use, scratch, goes_on)
         for number, committed in sorted(standing.committed.items(), key=lambda item: -item[1])
     ]
-    context = get_context("spawn")
-    counts = context.Array("q", max(standing.committed) + 1)
     total = sum(standing.committed.values())
-    workers = min(processes or os.cpu_count() or 1, len(jobs))
     try:
-        with ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_share, initargs=(counts,), max_tasks_per_child=1
-        ) as pool:
+        made = _side_by_side(jobs, min(processes or os.cpu_count() or 1, len(jobs)), total, report or _unheard)
+        return tuple(sorted(made, key=lambda one: one.number))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _unheard(_: int, __: int) -> None:
+    """Nobody wants to know how far it is."""
+
+
+def _side_by_side(jobs: list[Job], workers: int, total: int, report: Progress) -> list[Made]:
+    """The jobs in so many processes; in this one if that is one."""
+    if workers == 1:
+        counts = dict.fromkeys((job.number for job in jobs), 0)
+
+        def tell(number: int, entries: int) -> None:
+            counts[number] = entries
+            report(sum(counts.values()), total)
+
+        return [make_partition(job, tell) for job in jobs]
+    context = get_context("spawn")
+    shared = context.Array("q", max(job.number for job in jobs) + 1)
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(shared,)) as pool:
             futures = [pool.submit(_job, job) for job in jobs]
             while not all(future.done() for future in futures):
                 time.sleep(0.2)
-                if report is not None:
-                    report(sum(counts[:]), total)
-            return tuple(sorted((future.result() for future in futures), key=lambda made: made.number))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+                report(sum(shared[:]), total)
+            return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        what = "A process of the rebuild was ended from outside."
+        raise ConcordError(what, "Look at this machine's memory.") from error
 
 
 _counts: SynchronizedArray[int] | None = None
 
 
-def _share(counts: SynchronizedArray[int]) -> None:
-    global _counts  # set once, when the process begins
+def _begin(counts: SynchronizedArray[int]) -> None:
+    """What a process of the pool does first. Frozen values make no cycles: the collector's passes over hundreds of
+    thousands of them would find nothing."""
+    global _counts
     _counts = counts
+    gc.set_threshold(COLLECT_EVERY, 50, 50)
 
 
 def _job(job: Job) -> Made:

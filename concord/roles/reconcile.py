@@ -49,6 +49,13 @@ from streams.stage import Partition, newer_settings, step, under_way
 
 APP_NAME: Final = "concord-reconcile"
 STATE_TABLE: Final = "sync-state"
+INTAKE_TABLES: Final = {
+    GRAPH_CHANGES: "graph-ids",
+    SALESFORCE_CHANGES: "salesforce-ids",
+    SYNC_OUTCOMES: "outcome-intake",
+    SETTINGS_CHANGES: "settings-intake",
+    OPERATOR_ACTIONS: "action-intake",
+}
 
 # Keys of `sync-state` that are not pairs: the settings in force, how many were mailed, and an index of pairs with a
 # command under way.
@@ -71,11 +78,15 @@ def build(config: Config) -> GuardedApp:
     app.alongside(directory)
     app.alongside(settings)
     intake = Intake(directory, config.partitions, settings)
-    guarded_agent(app, GRAPH_CHANGES, intake.change, table="graph-ids")
-    guarded_agent(app, SALESFORCE_CHANGES, intake.change, table="salesforce-ids")
-    guarded_agent(app, SYNC_OUTCOMES, intake.outcome, table="outcome-intake")
-    guarded_agent(app, SETTINGS_CHANGES, intake.settings, table="settings-intake")
-    guarded_agent(app, OPERATOR_ACTIONS, intake.action, table="action-intake")
+    turns = {
+        GRAPH_CHANGES: intake.change,
+        SALESFORCE_CHANGES: intake.change,
+        SYNC_OUTCOMES: intake.outcome,
+        SETTINGS_CHANGES: intake.settings,
+        OPERATOR_ACTIONS: intake.action,
+    }
+    for topic, turn in turns.items():
+        guarded_agent(app, topic, turn, table=INTAKE_TABLES[topic])
     guarded_agent(
         app, SYNC_JOURNAL, reconcile_step, table=versioned(STATE_TABLE, version_in_use(config.broker, STATE_TABLE)),
         options=AgentOptions(every_s=config.sweep_s, on_tick=Sweep(config.sweep_s)),

@@ -118,3 +118,36 @@ def test_users_are_matched_by_address(firm: Firm) -> None:
     assert {user["address"]: user["salesforce_id"] for user in listed["users"]} == {
         "ann@firm.example": "005ANN", "bob@firm.example": "005BOB", "cleo@firm.example": "",
     }  # fmt: skip
+
+
+def test_a_replay_is_shown_before_it_is_done(firm: Firm) -> None:
+    """Nothing is set back without --execute; topics, partitions, keys and times narrow it down."""
+    whole = json.loads(firm.run("replay", "--stage", "reconcile", "--to-earliest", "--json").stdout)
+    assert (whole["is_executed"], whole["records"]) == (False, len(firm.history.entries))
+    again = json.loads(firm.run("replay", "--stage", "reconcile", "--to-earliest", "--json").stdout)
+    assert again == whole
+    of_pair = json.loads(
+        firm.run("replay", "--stage", "reconcile", "--to-earliest", "--key", REFUSED, "--json").stdout
+    )["ranges"]
+    first = next(offset for _, offset, entry in firm.history.entries if entry.pair_key == REFUSED)
+    assert [(one["partition"], one["first"]) for one in of_pair] == [(0, first)]
+    assert "Nothing to replay." in firm.run("replay", "--stage", "reconcile", "--to-datetime", "2099-01-01").stdout
+    told = firm.run("replay", "--stage", "intake", "--to-earliest", "--topic", "graph.changes").stdout
+    assert "1 record would be gone over again. --execute does it." in told
+    refused = firm.run("replay", "--stage", "intake", "--to-earliest", "--topic", "sync.journal")
+    assert str(refused.exception).startswith("The stage intake does not read sync.journal.")
+
+
+def test_what_if_shows_what_other_settings_would_have_led_to(firm: Firm) -> None:
+    """The private event would appear in Practifi, under no name; without a change nothing would be otherwise."""
+    told = firm.run("what-if", "--set", "sync_private_events=on", "--since", "2026-03-01", "--json")
+    assert told.exit_code == 3, told.output
+    events = json.loads(told.stdout)["events"]
+    assert [(one["pair_key"], one["side"], one["change"]) for one in events] == [(PRIVATE, "salesforce", "appears")]
+    assert "Surgery" not in told.output
+    table = firm.run("what-if", "--set", "sync_private_events=on", "--since", "2026-03-01").stdout
+    assert "1 appears in Practifi." in table
+    same = firm.run("what-if", "--set", "direction=two_way", "--since", "2026-03-01")
+    assert (same.exit_code, same.stdout.split(":")[0]) == (0, "Nothing would be otherwise")
+    refused = firm.run("what-if", "--set", "direction=sideways")
+    assert "direction='sideways': use one of" in str(refused.exception)

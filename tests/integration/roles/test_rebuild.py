@@ -89,14 +89,14 @@ def test_a_new_version_takes_over_and_the_old_one_comes_back(firm: Running) -> N
     roles.halt("reconcile")
     before = firm.marks()
     try:
-        first = roll_back(firm.broker, folder=folder, by="test")
+        first = roll_back(firm.broker, folder=folder, by="test", processes=1)
         assert (first.is_in_use, first.version, first.previous) == (True, 1, 2)
         assert 0 < first.entries < second.entries  # only what came since
         assert differing(changelog(firm.broker, 1), fold_of_the_journal(firm.broker)) == []
         damage(firm.broker, f"{APP_NAME}-{STATE_TABLE}-changelog")
-        refused = rebuild(firm.broker, folder=folder, by="test")
+        refused = rebuild(firm.broker, folder=folder, by="test", processes=1)
         assert (refused.is_in_use, refused.differing, version_in_use(firm.broker, STATE_TABLE)) == (False, 1, 1)
-        healed = rebuild(firm.broker, folder=folder, by="test", accept=True)
+        healed = rebuild(firm.broker, folder=folder, by="test", accept=True, processes=1)
         assert (healed.is_in_use, healed.version, healed.previous) == (True, 3, 1)
         assert differing(changelog(firm.broker, 3), fold_of_the_journal(firm.broker)) == []
     finally:
