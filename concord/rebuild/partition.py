@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
+from concord.broker_access import current_access
 from concord.guard import Record
 from concord.guard.log_reader import LogReader
 from concord.guard.outbox import MAX_REQUEST_BYTES
@@ -82,7 +83,7 @@ def make_partition(job: Job, report: Callable[[int, int], None]) -> Made:
 
 
 async def _make(job: Job, folder: Path, report: Callable[[int, int], None]) -> Made:
-    reader = LogReader({"bootstrap_servers": list(job.servers), "client_id": "concord-rebuild"})
+    reader = LogReader(_client(job))
     with ExitStack() as stack:
         rows, in_use, table = (
             stack.enter_context(closing(Rows(folder / name))) for name in ("folded", "in-use", "table")
@@ -158,16 +159,23 @@ async def records(
 
 async def _write(job: Job, rows: Rows, last: int) -> None:
     """Send every row to the changelog, then the position: the workers go on after it."""
-    async with _producer(job.servers) as producer:
+    async with _producer(job) as producer:
         await _send(producer, job, rows.items())
         await _send(producer, job, [(POSITION, b"%d" % last)] if last >= 0 else [])
 
 
+def _client(job: Job) -> dict[str, Any]:
+    """How clients reach the broker; the way in stands in the environment, which processes inherit."""
+    return {
+        "bootstrap_servers": list(job.servers), "client_id": "concord-rebuild", **current_access().settings()
+    }  # fmt: skip
+
+
 @asynccontextmanager
-async def _producer(servers: Iterable[str]) -> AsyncIterator[Any]:
+async def _producer(job: Job) -> AsyncIterator[Any]:
     producer = AIOKafkaProducer(
-        bootstrap_servers=list(servers), client_id="concord-rebuild", acks="all", enable_idempotence=True,
-        max_batch_size=BATCH_BYTES, max_request_size=MAX_REQUEST_BYTES,
+        acks="all", enable_idempotence=True, max_batch_size=BATCH_BYTES, max_request_size=MAX_REQUEST_BYTES,
+        **_client(job),
     )  # fmt: skip
     try:
         await producer.start()
