@@ -69,7 +69,7 @@ def test_only_the_directory_is_compacted(spec: TopicSpec) -> None:
 @EACH
 def test_what_is_read_whole_stands_in_one_partition(spec: TopicSpec) -> None:
     """Directory and settings are read from the beginning by everybody; all else is spread like the deployment says."""
-    is_whole = spec.name in {topics.DIRECTORY_CHANGES, topics.SETTINGS_CHANGES}
+    is_whole = spec.name in {topics.DIRECTORY_CHANGES, topics.SETTINGS_CHANGES, topics.TABLE_VERSIONS}
     assert spec.partitions == (1 if is_whole else 0)
 
 
