@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TextIO
 
 from concord.broker_cache import locked
+from concord.broker_classes import using_archive, writing_archive
 from concord.broker_settings import (
     BrokerError,
     PortTaken,
@@ -131,15 +132,17 @@ class JvmBroker:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[:22]
         properties = str(self.data_dir / "server.properties")
         # "=" keeps an id that begins with "-" from being read as an option.
-        command = self._java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", properties)
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
-        if done.returncode != 0:
-            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-            raise BrokerError("Kafka could not format its data folder.", f"It said:\n{said}")
+        tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", properties)
+        with writing_archive(self._jars) as sharing:
+            command = self._java(sharing, *tool)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+            if done.returncode != 0:
+                said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+                raise BrokerError("Kafka could not format its data folder.", f"It said:\n{said}")
 
-    def _java(self, *arguments: str) -> list[str]:
+    def _java(self, sharing: tuple[str, ...], *arguments: str) -> list[str]:
         logging_file = kafka_files() / "log4j2.properties"
-        flags = (*JVM_FLAGS, f"-Dlog4j2.configurationFile={logging_file}", "-cp", f"{self._jars}/*")
+        flags = (*JVM_FLAGS, *sharing, f"-Dlog4j2.configurationFile={logging_file}", "-cp", f"{self._jars}/*")
         return ["java", *flags, *arguments]
 
     def _launch(self) -> None:
@@ -147,7 +150,7 @@ class JvmBroker:
         with self.log_path.open("ab") as output:
             # A session of its own: Ctrl-C in the terminal reaches us, and we stop the broker in order.
             process = subprocess.Popen(  # noqa: S603
-                self._java("kafka.Kafka", str(self.data_dir / "server.properties")),
+                self._java(using_archive(self._jars), "kafka.Kafka", str(self.data_dir / "server.properties")),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

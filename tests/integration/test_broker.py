@@ -15,6 +15,7 @@ from support.broker import admin_of, create_topic, produce, read_all, unique_nam
 
 from concord.broker import BrokerError, DevelopmentBroker, choose_kind, start_broker
 from concord.broker_cache import is_complete, kafka_jars
+from concord.broker_classes import archive_of
 from concord.broker_docker import IMAGE, DockerBroker, docker_run_command, remove_orphans, volume_name
 from concord.broker_jvm import JvmBroker
 from concord.broker_settings import (
@@ -318,6 +319,53 @@ def test_a_broker_that_does_not_start_shows_its_log(tmp_path: Path, monkeypatch:
     with pytest.raises(BrokerError, match=r"ended with code 1.*\n.*Invalid maximum heap size"):
         node.start()
     node.stop()
+
+
+FAKE_JAVA = """
+import os, sys
+with open(os.environ["FAKE_JAVA"], "a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+for flag in sys.argv:
+    if flag.startswith("-XX:ArchiveClassesAtExit="):
+        open(flag.partition("=")[2], "w").close()
+raise SystemExit("kafka.Kafka" in sys.argv)
+"""
+
+
+def test_the_first_format_archives_the_classes_and_every_later_start_uses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One archive a Java: another one writes its own. Nothing half written is left beside the jars."""
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_JAVA", str(tmp_path / "calls"))
+
+    def start(number: int) -> list[str]:
+        node = JvmBroker(jars, tmp_path / f"kafka-{number}")
+        with pytest.raises(BrokerError, match="ended with code 1"):
+            node.start()
+        node.stop()
+        *_, formatted, started = (tmp_path / "calls").read_text().splitlines()
+        return [formatted, started]
+
+    for java in ("", "# another one\n"):
+        write_program(tmp_path / "bin", "java", java + FAKE_JAVA)
+        formatted, started = start(1 + 2 * len(java))
+        archive = archive_of(jars)
+        assert "-XX:ArchiveClassesAtExit=" in formatted
+        assert f"-XX:SharedArchiveFile={archive} " in started
+        assert all(f"-XX:SharedArchiveFile={archive} " in call for call in start(2 + 2 * len(java)))
+    assert len(list(jars.iterdir())) == 2
+
+
+@pytest.mark.broker
+def test_java_maps_the_archived_classes(broker: DevelopmentBroker) -> None:
+    """Java goes without an archive that it cannot use, and says nothing: so look whether it uses it."""
+    if broker.kind != "jvm":
+        pytest.skip("the broker is not a process of this machine's Java")
+    node = running_jvm(broker)
+    assert str(archive_of(node._jars)) in Path(f"/proc/{node.pid}/maps").read_text()
 
 
 def test_the_cache_folder_follows_the_environment(tmp_path: Path) -> None:
