@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
 from integration.cli.firm import READERS, Firm
+from support.kafka_tool import described_groups, has_kafka_tool
 
-from concord.broker_cache import has_kafka_jars, kafka_jars
-from concord.broker_settings import cache_folder
 from concord.lag import GROUP_PREFIX
 
 pytestmark = pytest.mark.broker
@@ -57,21 +53,9 @@ def test_another_client_library_sees_the_same(firm: Firm) -> None:
 
 def test_the_brokers_own_tool_sees_the_same(firm: Firm) -> None:
     """kafka-consumer-groups of the broker's jars prints the same committed offsets, ends and lag."""
-    java, cache = shutil.which("java"), cache_folder(os.environ)
-    if java is None or not has_kafka_jars(cache):
+    if not has_kafka_tool():
         pytest.skip("the broker did not come from jars on this machine, so its tools are not here either")
-    done = subprocess.run(
-        [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_jars(cache)}/*",
-         "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-         "--bootstrap-server", firm.address, "--describe", "--all-groups"],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    theirs = set()
-    for line in done.stdout.splitlines():
-        cells = line.split()
-        if cells and cells[0].startswith(GROUP_PREFIX):
-            theirs.add((cells[0], cells[1], *(int(cell) for cell in cells[2:6])))
     ours = {
         (r["group"], r["topic"], r["partition"], r["committed"], r["end"], r["records_behind"]) for r in our_rows(firm)
     }
-    assert theirs == ours, done.stderr
+    assert described_groups(firm.address) == ours

@@ -14,7 +14,8 @@ from typing import Any
 import promql_parser
 import pytest
 import yaml
-from promql_parser import AggregateExpr, BinaryExpr, Call, MatrixSelector, ParenExpr, UnaryExpr, VectorSelector
+from promql_parser import AggregateExpr, Call, VectorSelector
+from support.promql import inner, parts, selectors
 
 from concord.processes import COMMANDS
 from concord.telemetry.names import BY_NAME, Kind
@@ -67,29 +68,6 @@ def expressions() -> list[tuple[str, str]]:
     for panel in panels():
         found += [(panel["title"], target["expr"].replace("$group", ".*")) for target in panel["targets"]]
     return found
-
-
-def inner(node: Any) -> list[Any]:
-    """What a part of an expression is made of."""
-    if isinstance(node, (AggregateExpr, ParenExpr, UnaryExpr)):
-        return [node.expr]
-    if isinstance(node, BinaryExpr):
-        return [node.lhs, node.rhs]
-    if isinstance(node, Call):
-        return list(node.args)
-    return [node.vector_selector] if isinstance(node, MatrixSelector) else []
-
-
-def parts(node: Any) -> Iterator[Any]:
-    """A parsed expression and everything inside it."""
-    yield node
-    for one in inner(node):
-        yield from parts(one)
-
-
-def selectors(expression: str) -> list[VectorSelector]:
-    """Every metric that an expression asks for. Raises ValueError when it is no PromQL."""
-    return [one for one in parts(promql_parser.parse(expression)) if isinstance(one, VectorSelector)]
 
 
 def labels_of(name: str) -> set[str]:
