@@ -10,7 +10,7 @@ from schemas.topics import BY_NAME, DAY_MS, MAX_RECORD_BYTES, TOPICS, TopicSpec
 
 EACH = pytest.mark.parametrize("spec", TOPICS, ids=lambda spec: spec.name)
 STAGES = {"source graph", "source salesforce", "intake", "reconcile", "sink graph", "sink salesforce"}
-EDGES = {"webhook", "timer", "command line", "operator", "projections", "sources", "sinks", "any stage"}
+EDGES = {"webhook", "timer", "command line", "operator", "projections", "sources", "sinks", "any stage", "console"}
 
 
 def names(text: str) -> set[str]:
@@ -61,9 +61,10 @@ def test_topic_is_kept_as_the_design_says(spec: TopicSpec) -> None:
 
 
 @EACH
-def test_only_the_directory_is_compacted(spec: TopicSpec) -> None:
+def test_only_what_no_agent_takes_is_compacted(spec: TopicSpec) -> None:
     """An input that is compacted has holes in its offsets, and the guard counts on there being none (design §4)."""
-    assert spec.cleanup == ("compact" if spec.name == topics.DIRECTORY_CHANGES else "delete")
+    is_compacted = spec.name in {topics.DIRECTORY_CHANGES, topics.TABLE_VERSIONS}
+    assert spec.cleanup == ("compact" if is_compacted else "delete")
 
 
 @EACH
