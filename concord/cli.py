@@ -17,6 +17,7 @@ from concord import (
     cli_admin,
     cli_console,
     cli_explain,
+    cli_export,
     cli_held,
     cli_look,
     cli_mails,
@@ -70,6 +71,7 @@ app.add_typer(sink, name="sink", rich_help_panel=RUN)
 cli_look.register(app)
 cli_preflight.register(app)
 cli_explain.register(app)
+cli_export.register(app)
 cli_what_if.register(app)
 cli_mails.register(app)
 cli_admin.register(app)

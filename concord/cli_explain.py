@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from concord.cli_output import ago, plural, print_json, say
 from concord.config import load_config
+from concord.moments import moment as read_moment
 from projections.wording import HIDDEN, NAMES, NOTHING, excerpts, span_words, stored
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ def explain(
     show_private: Annotated[
         bool, typer.Option("--show-private", help="Show text and people of a private event, and search such subjects.")
     ] = False,
+    at: Annotated[
+        str, typer.Option("--at", metavar="WHEN", help="As it stood then: a date or time in UTC, or 30d, 12h ago.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """The story of one event: what was seen, decided, why, written and confirmed.
@@ -57,7 +62,8 @@ def explain(
     found = find_pairs(broker, event, show_private=show_private)
     if len(found) > 1:
         _print_found(found, show_private=show_private, as_json=as_json)
-    story = read_story(broker, one_pair(found, event), show_private=show_private)
+    when = read_moment(at, datetime.now(UTC)) if at else None
+    story = read_story(broker, one_pair(found, event), show_private=show_private, at=when)
     if as_json:
         print_json(_story_json(story))
     else:

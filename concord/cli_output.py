@@ -67,10 +67,11 @@ def complain_of_all(problems: Sequence[str], fix: str = "") -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output. Dataclasses become objects, times ISO 8601."""
-    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json.dumps(value, default=plain_json, ensure_ascii=False, indent=2) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
+    """What `json` cannot write by itself: dataclasses as objects, times as ISO 8601."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, (datetime, date)):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
-from concord.reading import read_topics
+from concord.reading import JournalFold, read_topics
+from projections.overview import mailbox_of
 from projections.timeline import Moment, Placed, item_of, timeline, was_private
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Side
@@ -136,18 +138,33 @@ def _found(key: str, entries: list[Placed], settings: list[Placed]) -> Found:
     return Found(key, tuple(entries), beside, content, was_private(entry for _, _, entry in entries))
 
 
-def read_story(broker: str, found: Found, *, show_private: bool = False) -> Story:
-    """What happened to a pair, joined with the decisions and commands on their topics. Raises ConcordError."""
-    decisions: list[Decision] = []
-    commands: list[Command] = []
-    row = found.pair_key.encode()
+def read_story(broker: str, found: Found, *, show_private: bool = False, at: datetime | None = None) -> Story:
+    """What happened to a pair, joined with the decisions and commands on their topics; `at`: as it stood then. Raises
+    ConcordError."""
+    return next(read_stories(broker, [found], show_private=show_private, at=at))
+
+
+def read_stories(
+    broker: str, pairs: Iterable[Found], *, show_private: bool = False, at: datetime | None = None
+) -> Iterator[Story]:
+    """The stories of several pairs; the topics are read once. Raises ConcordError."""
+    pairs = list(pairs)
+    decisions: dict[bytes, list[Decision]] = {pair.pair_key.encode(): [] for pair in pairs}
+    commands: dict[bytes, list[Command]] = {pair.pair_key.encode(): [] for pair in pairs}
     for record in read_topics(broker, SYNC_DECISIONS, GRAPH_COMMANDS, SALESFORCE_COMMANDS):
-        if record.key == row:
+        if record.key in decisions:
             with contextlib.suppress(UnreadableRecord):
                 if record.topic == SYNC_DECISIONS:
-                    decisions.append(decode(Decision, record.value))
+                    decisions[record.key].append(decode(Decision, record.value))
                 else:
-                    commands.append(decode(Command, record.value))
+                    commands[record.key].append(decode(Command, record.value))
+    for pair in pairs:
+        row = pair.pair_key.encode()
+        told = pair if at is None else as_of(pair, at)
+        yield _story(told, decisions[row], commands[row], show_private=show_private)
+
+
+def _story(found: Found, decisions: list[Decision], commands: list[Command], *, show_private: bool) -> Story:
     partition = folded(found, decisions)
     return Story(
         found.pair_key,
@@ -157,6 +174,31 @@ def read_story(broker: str, found: Found, *, show_private: bool = False) -> Stor
         found.is_private,
         tuple(timeline(found.entries, decisions, commands, show_private=show_private)),
     )
+
+
+def as_of(found: Found, at: datetime) -> Found:
+    """The pair as it stood at a moment; what was marked private later stays hidden. Raises ConcordError when nothing
+    was known of it then. Pure."""
+    entries = [row for row in found.entries if row[2].observed_at <= at]
+    if not entries:
+        first = min(row[2].observed_at for row in found.entries)
+        raise ConcordError(f"Nothing was known of this event then; it was first seen at {first:%Y-%m-%d %H:%M:%S} UTC.")
+    settings = [row for row in found.settings if row[2].observed_at <= at]
+    return replace(_found(found.pair_key, entries, settings), is_private=found.is_private)
+
+
+def pairs_of(broker: str, address: str) -> list[Found]:
+    """The pairs of one user, by the address of one of their mailboxes. Raises ConcordError."""
+    with JournalFold(broker) as fold:
+        fold.advance()
+        keys, is_known = set(), False
+        for partition in fold.partitions.values():
+            mailboxes = {u.mailbox for u in partition.settings.users if u.address.casefold() == address.casefold()}
+            is_known = is_known or bool(mailboxes)
+            keys |= {key for key, s in partition.pairs.items() if mailbox_of(s, partition.settings) in mailboxes}
+    if not is_known:
+        raise ConcordError(f"There is no user {address}.", "`concord users list` lists them.")
+    return _histories(broker, keys)
 
 
 def fold_to(found: Found, decision: Decision) -> Step:

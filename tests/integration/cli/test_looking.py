@@ -151,3 +151,28 @@ def test_what_if_shows_what_other_settings_would_have_led_to(firm: Firm) -> None
     assert (same.exit_code, same.stdout.split(":")[0]) == (0, "Nothing would be otherwise")
     refused = firm.run("what-if", "--set", "direction=sideways")
     assert "direction='sideways': use one of" in str(refused.exception)
+
+
+def test_an_event_is_told_as_it_stood_at_a_moment(firm: Firm) -> None:
+    """Before it was edited on both sides; before it was seen there is nothing to tell."""
+    now = json.loads(firm.run("explain", REVIEW, "--json").stdout)
+    first = now["moments"][0]["at"]
+    then = json.loads(firm.run("explain", REVIEW, "--at", first, "--json").stdout)
+    assert [moment["at"] for moment in then["moments"]] == [first]
+    assert (then["status"], now["status"]) == ("pending", "synced")
+    before = firm.run("explain", REVIEW, "--at", "2020-01-01")
+    assert str(before.exception).startswith("Nothing was known of this event then; it was first seen at 2026-03-02")
+
+
+def test_export_writes_the_history_line_by_line(firm: Firm) -> None:
+    """One line an entry and one for the standing; a user's export holds all events, private ones without text."""
+    lines = [json.loads(line) for line in firm.run("export", REVIEW).stdout.splitlines()]
+    assert len(lines) == len(firm.history.of(REVIEW)) + 1
+    assert lines[-1]["standing"]["status"] == "synced"
+    told = firm.run("export", "--user", "ann@firm.example").stdout
+    keys = {json.loads(line)["pair_key"] for line in told.splitlines()}
+    assert {REVIEW, PRIVATE, REFUSED, PENDING} <= keys
+    assert "Surgery" not in told
+    assert "Surgery" in firm.run("export", "--user", "ANN@firm.example", "--show-private").stdout
+    assert str(firm.run("export", "--user", "nobody@firm.example").exception).startswith("There is no user")
+    assert str(firm.run("export").exception).startswith("Say what to export")
