@@ -10,6 +10,8 @@ SEEDS ?= 200
 STEPS ?= 200
 ICS ?=
 ROUNDS ?= 20
+HELM := v3.19.0
+COMPOSE := v2.10.0
 JOBS ?= 2
 
 # Compiled code is kept: without, each process that starts here compiles all of Concord anew (container images set this).
@@ -67,6 +69,20 @@ soak: setup ## kill and stall real workers on real Kafka, ROUNDS=20 times; print
 bench: setup ## latency, fold rate, requests per change, memory: one table from one run
 	$(BIN)/python -m bench
 
+# helm and Compose's own loader are built once, by Go; promtool comes out of Debian's package without being installed.
+deploy-tools: setup ## fetch what checks the deployment: helm, Compose's loader, promtool, hadolint, Kubernetes' schemas
+	test -x .cache/deploy/bin/python || $(PYTHON) -m venv .cache/deploy
+	.cache/deploy/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/deploytools/requirements.lock
+	@test -x .cache/deploy/bin/helm || ! command -v go > /dev/null || GOBIN=$(CURDIR)/.cache/deploy/bin go install helm.sh/helm/v3/cmd/helm@$(HELM) \
+	  || echo "helm could not be built: the chart is not rendered."
+	@test -x .cache/deploy/bin/cmd || ! command -v go > /dev/null || GOBIN=$(CURDIR)/.cache/deploy/bin go install github.com/compose-spec/compose-go/v2/cmd@$(COMPOSE) \
+	  || echo "Compose's loader could not be built: docker-compose.yml is only read as YAML."
+	@test -x .cache/deploy/bin/promtool || ! command -v dpkg-deb > /dev/null || (cd .cache/deploy && apt-get download --quiet prometheus > /dev/null \
+	  && dpkg-deb --extract prometheus_*.deb debian && cp debian/usr/bin/promtool bin/ && rm -rf debian prometheus_*.deb) || echo "promtool could not be fetched."
+
+deploy-check: deploy-tools ## validate image, compose file, chart, rules and access rights; a broker with TLS and passwords
+	PATH=$(CURDIR)/.cache/deploy/bin:$$PATH $(BIN)/python -m pytest -m deploy --show-capture=no tests
+
 flow: setup ## print the flow: every topic, who writes and who reads it
 	@$(BIN)/python -m concord topics flow
 
@@ -102,6 +118,8 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 	  --no-header --strip-extras --all-extras --output-file requirements.lock pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --output-file tests/thirdparty/python/requirements.lock tests/thirdparty/python/requirements.in
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
+	  --no-header --output-file tests/deploytools/requirements.lock tests/deploytools/requirements.in
 
 proto: setup ## compile the Pub/Sub service definitions anew
 	for folder in simulators/pubsub connectors/salesforce; do \
@@ -114,4 +132,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup setup-extras demo up down test test-unit contract sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean
