@@ -29,15 +29,18 @@ class Mailing:
     @property
     def is_sent(self) -> bool:
         """Whether the write was made, and so the mails were sent. What was made counts, whatever became of it since."""
-        if self.outcome is None:
-            return False
-        was_made = self.outcome.action is Action.CREATE and self.outcome.result in (Result.STALE, Result.GONE)
-        return was_made or self.outcome.result is Result.APPLIED
+        return self.outcome is not None and _was_made(self.outcome)
 
     @property
     def is_open(self) -> bool:
         """Whether it is not known yet."""
         return self.outcome is None
+
+
+def _was_made(outcome: Outcome) -> bool:
+    """Whether a write took effect by this answer."""
+    is_created = outcome.action is Action.CREATE and outcome.result in (Result.STALE, Result.GONE)
+    return is_created or outcome.result is Result.APPLIED
 
 
 @dataclass
@@ -59,8 +62,13 @@ class MailLedger:
             self._settle(command_id)
 
     def answered(self, outcome: Outcome) -> None:
-        """What became of a command. Only one per decision writes to Microsoft 365, and only that one mails."""
-        if outcome.side is Side.GRAPH:
+        """What became of a command. Only one per decision writes to Microsoft 365, and only that one mails.
+
+        A sink that carries a command out again after a crash may find the event deleted or edited since: what it had
+        written was written all the same.
+        """
+        known = self._outcomes.get(outcome.command_id)
+        if outcome.side is Side.GRAPH and not (known is not None and _was_made(known)):
             self._outcomes[outcome.command_id] = replace(outcome, item=None)
             self._settle(outcome.command_id)
 

@@ -62,6 +62,17 @@ def test_order_and_repeats_do_not_matter() -> None:
     assert [one.is_sent for one in ledger.mailings] == [True]
 
 
+@pytest.mark.parametrize("later", [Result.GONE, Result.STALE, Result.REFUSED])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_write_that_was_made_stays_made(later: Result, is_first: bool) -> None:
+    """Carried out again after a crash, it may find the event deleted or edited since; its mails were sent once."""
+    ledger = MailLedger()
+    ledger.decided(decision(1, "m:A#1"))
+    for result in (Result.APPLIED, later) if is_first else (later, Result.APPLIED):
+        ledger.answered(outcome("m:A#1", result))
+    assert [one.is_sent for one in ledger.mailings] == [True]
+
+
 def test_decisions_that_mail_nobody_are_not_kept() -> None:
     """Nor are those that only hold."""
     ledger = MailLedger()
