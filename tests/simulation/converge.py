@@ -111,6 +111,9 @@ def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
         return ("salesforce", pair.salesforce.item.id, "privacy") in touched
     if pair.held is not None and group in pair.held.fields:
         return True  # waits for an operator
+    start = pair.graph.item.content.span.start_utc
+    if pair.held is not None and by_outlook and _is_beyond(start, ending.world.settings):
+        return True  # what waits is told as the reason, not the range that keeps out what came in meanwhile
     is_held = (by_practifi and pair.reason in HELD_BACK["salesforce"]) or bool(pair.salesforce.held_back)
     return is_held or (by_outlook and pair.reason in HELD_BACK["graph"])
 
