@@ -251,7 +251,9 @@ def _inbound_update(
             # Nothing to write: Practifi holds whom it may. Without a base the first write agrees on everything.
             others = tuple(group for group in groups if group != PEOPLE)
             if plan.state.graph.base is not None or not others:
-                plan = replace(plan, state=_agree(plan.state, (PEOPLE,), view, held.content))
+                # Whom a private record may not show is not agreed on: they come in once it is private no more.
+                shown = replace(view, attendees=()) if is_private(content) else view
+                plan = replace(plan, state=_agree(plan.state, (PEOPLE,), shown, held.content))
             return _inbound_update(plan, others, view, settings, now)
     graph = plan.state.graph.item
     status = Status.SYNCED if plan.state.held is None else Status.PENDING

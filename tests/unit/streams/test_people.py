@@ -20,6 +20,7 @@ from support.pair_world import World, a_pair
 from schemas.calendar import Attendee, Response, Sensitivity
 from schemas.changes import Side
 from schemas.groups import PEOPLE, PRIVACY, SUBJECT
+from schemas.settings import Direction
 
 GRAPH, SALESFORCE = Side.GRAPH, Side.SALESFORCE
 
@@ -181,6 +182,21 @@ def test_event_that_turns_private_in_practifi_mails_nobody() -> None:
     written = [c for c in world.commands[before:] if c.side is GRAPH]
     assert [short(c) for c in written] == [(GRAPH, (PRIVACY,), [])]
     assert (only(world, SALESFORCE).attendees, records(only(world, GRAPH))) == ((), ["003CLIENT"])
+
+
+@pytest.mark.rule("7.7")
+def test_who_was_invited_while_the_record_was_private_comes_in_once_it_is_not() -> None:
+    """Private in Practifi alone, because its edits stay there: whom it may not show is not agreed on."""
+    world = World(firm_settings(direction=Direction.MICROSOFT_TO_PRACTIFI))
+    _, graph_id, salesforce_id = a_pair(world)
+    world.edit(SALESFORCE, salesforce_id, sensitivity=Sensitivity.PRIVATE)
+    world.settle()
+    world.edit(GRAPH, graph_id, attendees=(CLIENT,))
+    world.settle()
+    assert records(only(world, SALESFORCE)) == []
+    world.edit(SALESFORCE, salesforce_id, sensitivity=Sensitivity.NORMAL)
+    world.settle()
+    assert records(only(world, SALESFORCE)) == ["003CLIENT"]
 
 
 def test_private_event_that_turns_normal_gets_its_people_back() -> None:
