@@ -111,6 +111,8 @@ def _is_held_back(ending: Ending, pair: PairState, group: str) -> bool:
         return ("salesforce", pair.salesforce.item.id, "privacy") in touched
     if pair.held is not None and group in pair.held.fields:
         return True  # waits for an operator
+    if pair.held is not None and pair.undo is not None:
+        return True  # an undo has the pair to itself until it is over (ADR 9), and this one waits for an operator
     start = pair.graph.item.content.span.start_utc
     if pair.held is not None and by_outlook and _is_beyond(start, ending.world.settings):
         return True  # what waits is told as the reason, not the range that keeps out what came in meanwhile
