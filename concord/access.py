@@ -83,8 +83,8 @@ PARTIES: Final = (
     ),
     Party("project", ("project",), "broker", (SYNC_JOURNAL, SYNC_DECISIONS), (), "concord-project"),
     Party("exporter", ("exporter",), "exporter", ALL_TOPICS, ()),
-    # Whoever is signed in to it: looks at everything, changes settings.
-    Party("console", ("console",), "broker", ALL_TOPICS, (SETTINGS_CHANGES,)),
+    # Whoever is signed in to it: looks at everything, changes settings, acts on pairs.
+    Party("console", ("console",), "broker", ALL_TOPICS, (SETTINGS_CHANGES, OPERATOR_ACTIONS)),
     # Whoever types `concord ...`: looks at everything, changes settings, acts on pairs, gives quarantined records back,
     # rebuilds.
     Party("operator", (), "broker", ALL_TOPICS, ALL_TOPICS),

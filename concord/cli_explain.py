@@ -99,11 +99,11 @@ def _print_story(story: Story) -> None:
     from streams.mapping import STATUS_LABELS
     from streams.reasons import reason
 
-    say(_title(story), style="bold")
+    say(title_of(story), style="bold")
     say(f"pair key       {story.pair_key}", indent=2, whole=True)
     for name, side in (("Microsoft 365", story.state.graph), ("Practifi", story.state.salesforce)):
         if side.item is not None:
-            where = f" in {_mailbox(side.item.mailbox, story.settings)}" if side.item.mailbox else ""
+            where = f" in {mailbox_words(side.item.mailbox, story.settings)}" if side.item.mailbox else ""
             say(f"{name:<14} {side.item.id}{where}", indent=2)
         else:
             say(f"{name:<14} {'deleted' if side.is_deleted else 'never there'}", indent=2)
@@ -116,13 +116,15 @@ def _print_story(story: Story) -> None:
         _print_moment(number, moment, story.settings)
 
 
-def _title(story: Story) -> str:
+def title_of(story: Story) -> str:
+    """What the event is called."""
     if story.content is None:
         return "A private event" if story.is_private else "An event that was never read"
     return f"“{story.content.subject}”" if story.content.subject else "An event without a subject"
 
 
-def _mailbox(mailbox: str, settings: Settings) -> str:
+def mailbox_words(mailbox: str, settings: Settings) -> str:
+    """A mailbox by its user's address."""
     user = settings.user_of_mailbox(mailbox)
     return f"the calendar of {user.address}" if user is not None else f"mailbox {mailbox}"
 
@@ -137,7 +139,7 @@ def _print_moment(number: int, moment: Moment, settings: Settings) -> None:
     say(f"{number}. {when} UTC  {moment.headline}{how}", style="bold" if told else "")
     if not told:
         return
-    where = f", {_mailbox(moment.mailbox, settings)}" if moment.mailbox else ""
+    where = f", {mailbox_words(moment.mailbox, settings)}" if moment.mailbox else ""
     item = f"{moment.item_id}{where}; " if moment.item_id else ""
     named = f"; decision {moment.partition}/{moment.offset}" if moment.sent else ""
     say(f"{item}journal partition {moment.partition}, offset {moment.offset}{named}", indent=3, style="dim")
@@ -177,9 +179,9 @@ def _print_decision(decision: Decision, moment: Moment) -> None:
 
     code = "" if decision.reason in decision.text else f"{decision.reason}, "
     basis = f"{code}rule {decision.rule or '-'}, settings {decision.settings_number}"
-    say(f"{_verdict(decision)} {decision.text} ({basis})", indent=3, style="cyan")
+    say(f"{verdict_words(decision)} {decision.text} ({basis})", indent=3, style="cyan")
     for change in decision.lost:
-        before, after = _change_words(change)
+        before, after = change_words(change)
         _row(NAMES.get(change.field, change.field), f"{before} in Practifi gave way to {after}", "lost")
     told = {sent.side for sent in moment.sent}
     for sent in moment.sent:
@@ -194,15 +196,16 @@ def _print_decision(decision: Decision, moment: Moment) -> None:
         _print_changes([change for change in decision.changes if change.side not in told])
     if decision.is_shadow:
         _print_changes(decision.changes)
-    for line in _mail_lines(decision.mails):
+    for line in mail_lines(decision.mails):
         say(line, indent=3)
     if decision.held is not None:
         say(f"held: {decision.held.action} in {service(decision.held.side)}", indent=3, style="cyan")
-        for line in _mail_lines(decision.held.mails, "mails it would send"):
+        for line in mail_lines(decision.held.mails, "mails it would send"):
             say(line, indent=3)
 
 
-def _verdict(decision: Decision) -> str:
+def verdict_words(decision: Decision) -> str:
+    """What a decision amounts to, before its reason."""
     if decision.is_shadow:
         return "decided, not written (shadow mode):"
     if decision.commands or decision.verdict != "nothing":
@@ -212,19 +215,20 @@ def _verdict(decision: Decision) -> str:
 
 def _print_changes(changes: Sequence[FieldChange]) -> None:
     for change in changes:
-        before, after = _change_words(change)
+        before, after = change_words(change)
         is_new = before == NOTHING
         _row(NAMES.get(change.field, change.field), after if is_new else f"{before} → {after}")
 
 
-def _change_words(change: FieldChange) -> tuple[str, str]:
+def change_words(change: FieldChange) -> tuple[str, str]:
+    """Before and after, in words."""
     if HIDDEN in (change.before, change.after):
         return change.before, change.after
     before = stored(change.field, change.before) if change.before else NOTHING
     return excerpts(before, stored(change.field, change.after) if change.after else NOTHING, SHOWN)
 
 
-def _mail_lines(mails: Sequence[PredictedMail], title: str = "mails predicted") -> list[str]:
+def mail_lines(mails: Sequence[PredictedMail], title: str = "mails predicted") -> list[str]:
     """The mails that Exchange will send because of the write, by kind."""
     kinds = Counter(mail.kind for mail in mails)
     lines = []

@@ -64,7 +64,7 @@ def held_list(context: typer.Context, user: User = "", kind: Kind = None, as_jso
         return say("Nothing waits.")
     for row in rows:
         _print(row)
-    say(f"{_sum_words(rows)}. `concord held release` makes the writes, `concord held drop` gives them up.")
+    say(f"{sum_words(rows)}. `concord held release` makes the writes, `concord held drop` gives them up.")
     return None
 
 
@@ -81,10 +81,11 @@ def _print(row: Waiting) -> None:
     say(f"{row.event} ({row.user})", style="bold")
     say(row.pair_key, indent=2, whole=True)
     say(f"waits since {row.hold.since:%Y-%m-%d %H:%M} UTC ({age}): {row.why}", indent=2)
-    say(f"would {row.write}{_mail_words(row)}", indent=2)
+    say(f"would {row.write}{mail_words(row)}", indent=2)
 
 
-def _mail_words(row: Waiting) -> str:
+def mail_words(row: Waiting) -> str:
+    """Whom a write would mail."""
     if not row.hold.mails:
         return ", mails nobody"
     shown = row.recipients[:NAMED]
@@ -93,7 +94,8 @@ def _mail_words(row: Waiting) -> str:
     return f", mails {plural(len(row.recipients), 'person', 'people')}{outside}: {', '.join(shown)}{more}"
 
 
-def _sum_words(rows: list[Waiting]) -> str:
+def sum_words(rows: list[Waiting]) -> str:
+    """What these writes amount to together."""
     deletions = sum(row.hold.action == "delete" for row in rows)
     outside = sum(row.hold.outside for row in rows)
     among = f", {plural(deletions, 'deletion')} among them" if deletions else ""
@@ -152,9 +154,9 @@ def _act(verb: OperatorVerb, rows: list[Waiting], *, yes: bool, by: str, as_json
     if as_json and not yes:
         raise ConcordError("With --json nobody can be asked.", "Look with `concord held --json`, then add --yes.")
     if rows and not as_json:
-        say(f"{_sum_words(rows)}. These {would}:")
+        say(f"{sum_words(rows)}. These {would}:")
         for row in rows[:LISTED]:
-            say(f"{row.write}: {row.event}{_mail_words(row)}", indent=2)
+            say(f"{row.write}: {row.event}{mail_words(row)}", indent=2)
         if len(rows) > LISTED:
             say(f"and {len(rows) - LISTED} more (`concord held` lists all)", indent=2)
     if rows and not yes:

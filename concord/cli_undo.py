@@ -82,27 +82,37 @@ def _refuse(proposal: Proposal, decision: str, *, force: bool) -> None:
 def _print(proposal: Proposal) -> None:
     for command in proposal.writes:
         say(f"{command.action} in {service(command.side)}", style="bold")
-        for group in command.fields if command.action == "update" else ("subject", "time"):
-            _print_value(command, group, is_private=proposal.is_private)
+        for name, text in value_rows(command, is_private=proposal.is_private):
+            say(f"{name:<12} {text}", indent=2)
+    if proposal.writes:
+        say(mail_words(proposal))
+
+
+def value_rows(command: Command, *, is_private: bool) -> list[tuple[str, str]]:
+    """What a command writes: name and value in words, the old one before an arrow where there is one."""
+    groups = command.fields if command.action == "update" else ("subject", "time")
+    return [(NAMES.get(group, group), _value_words(command, group, is_private=is_private)) for group in groups]
+
+
+def _value_words(command: Command, group: str, *, is_private: bool) -> str:
+    assert command.content is not None
+    if is_private and group in PRIVATE_GROUPS:
+        return HIDDEN
+    before = "" if command.basis is None else words(command.basis, group)
+    old, new = excerpts(before, words(command.content, group), SHOWN)
+    return f"{old} → {new}" if command.basis is not None else new
+
+
+def mail_words(proposal: Proposal) -> str:
+    """Whom an undo would mail."""
     mails = proposal.undo.mails
     if not mails:
-        if proposal.writes:
-            say("Mails nobody.")
-        return
+        return "Mails nobody."
     kinds = Counter(mail.kind for mail in mails)
     told = ", ".join(plural(count, f"{kind} mail") for kind, count in sorted(kinds.items()))
     people = sorted({HIDDEN if proposal.is_private else mail.address for mail in mails})
     more = f" and {len(people) - NAMED} more" if len(people) > NAMED else ""
-    say(f"Mails: {told} to {', '.join(people[:NAMED])}{more}")
-
-
-def _print_value(command: Command, group: str, *, is_private: bool) -> None:
-    assert command.content is not None
-    if is_private and group in PRIVATE_GROUPS:
-        return say(f"{NAMES.get(group, group):<12} {HIDDEN}", indent=2)
-    before = "" if command.basis is None else words(command.basis, group)
-    old, new = excerpts(before, words(command.content, group), SHOWN)
-    return say(f"{NAMES.get(group, group):<12} {f'{old} → {new}' if command.basis is not None else new}", indent=2)
+    return f"Mails: {told} to {', '.join(people[:NAMED])}{more}"
 
 
 def _json(proposal: Proposal) -> dict[str, Any]:

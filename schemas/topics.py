@@ -67,7 +67,7 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
         DIRECTORY_CHANGES, "entry", "DirectoryEntry", "source graph, source salesforce", "intake", -1, "compact", 1
     ),
     TopicSpec(SETTINGS_CHANGES, "firm", "Settings", "command line, console", "intake, sources, sinks", -1, "delete", 1),
-    TopicSpec(OPERATOR_ACTIONS, "pair key", "OperatorAction", "command line", "intake", 365 * DAY_MS),
+    TopicSpec(OPERATOR_ACTIONS, "pair key", "OperatorAction", "command line, console", "intake", 365 * DAY_MS),
     TopicSpec(SYNC_JOURNAL, "pair key", "JournalEntry", "intake, reconcile", "reconcile, projections", -1),
     TopicSpec(SYNC_DECISIONS, "pair key", "Decision", "reconcile", "projections", 365 * DAY_MS),
     TopicSpec(GRAPH_COMMANDS, "pair key", "Command", "reconcile", "sink graph", 14 * DAY_MS),

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from concord.console import overview, settings, sign_in, users
+from concord.console import events, held, overview, settings, sign_in, users
 from concord.console.accounts import Accounts
 from concord.console.desk import Desk
 from concord.console.pages import Page, Site, route
@@ -33,7 +33,7 @@ STATIC_CACHE: Final = "public, max-age=3600"
 
 def pages() -> tuple[Page, ...]:
     """Every page. A new one is under the same guard, and under the same tests."""
-    return (*sign_in.pages(), *overview.pages(), *users.pages(), *settings.pages())
+    return tuple(page for part in (sign_in, overview, users, events, held, settings) for page in part.pages())
 
 
 def console_app(

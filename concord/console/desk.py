@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from concord.changing import DirectoryFold, append_settings, known_users
-from concord.held import act
+from concord.changing import DirectoryFold, append_settings, known_users, retry_pairs
+from concord.finding import Found, Story, find_pairs, read_story
+from concord.held import Waiting, act
 from concord.lag import LagReader
 from concord.quarantined import ShelfFold
 from concord.reading import JournalFold, SettingsFold
-from schemas.errors import ConcordError
+from concord.undoing import Proposal, ask, propose
+from schemas.changes import Side
 from schemas.journal import OperatorVerb
 from schemas.settings import Settings, UserSetting
 from schemas.state import PairState
@@ -71,20 +73,28 @@ class Desk(Protocol):
     def change(self, make: Callable[[Settings], Settings]) -> Settings:
         """Write the next settings, made anew when somebody else's came first; the settings then in force."""
 
-    def act(self, rows: list[Any], verb: OperatorVerb, *, by: str) -> None:
+    def act(self, rows: Sequence[Waiting], verb: OperatorVerb, *, by: str) -> None:
         """Release or drop what waits, as it was shown."""
+
+    def find(self, text: str) -> list[Found]:
+        """The events that a key, an id or a part of a subject names; not by the words of private ones."""
+
+    def story(self, found: Found) -> Story:
+        """What happened to an event, private text left out."""
+
+    def propose(self, decision: str, side: Side | None, *, force: bool) -> Proposal:
+        """What undoing a decision would do now."""
+
+    def undo(self, proposal: Proposal, *, by: str) -> None:
+        """Ask for it, as it was shown."""
+
+    def retry(self, pair_key: str, *, by: str) -> None:
+        """Ask for another try of what a service refused."""
 
 
 def in_force(documents: list[Settings]) -> Settings:
     """The settings that count now; the defaults when none were ever saved."""
     return documents[-1] if documents else Settings()
-
-
-class Fold(Protocol):
-    """Something read from its beginning, then on: a context manager with `advance`."""
-
-    def advance(self) -> int:
-        """Take what was added."""
 
 
 class _Kept(Generic[F]):
@@ -165,14 +175,31 @@ class BrokerDesk:
         """Write the next settings, made anew when somebody else's came first; the settings then in force."""
         return append_settings(self._broker, make)
 
-    def act(self, rows: list[Any], verb: OperatorVerb, *, by: str) -> None:
+    def act(self, rows: Sequence[Waiting], verb: OperatorVerb, *, by: str) -> None:
         """Release or drop what waits, as it was shown."""
         act(self._broker, rows, verb, by=by)
+
+    def find(self, text: str) -> list[Found]:
+        """The events that a key, an id or a part of a subject names."""
+        return find_pairs(self._broker, text)
+
+    def story(self, found: Found) -> Story:
+        """What happened to an event, private text left out."""
+        return read_story(self._broker, found)
+
+    def propose(self, decision: str, side: Side | None, *, force: bool) -> Proposal:
+        """What undoing a decision would do now."""
+        return propose(self._broker, decision, side=side, force=force)
+
+    def undo(self, proposal: Proposal, *, by: str) -> None:
+        """Ask for it, as it was shown."""
+        ask(self._broker, proposal, by=by)
+
+    def retry(self, pair_key: str, *, by: str) -> None:
+        """Ask for another try of what a service refused."""
+        retry_pairs(self._broker, [pair_key], by=by)
 
     def close(self) -> None:
         """Hang up."""
         for kept in (self._settings, self._directory, self._journal, self._shelf, self._lag):
             kept.close()
-
-
-__all__ = ["Backlog", "BrokerDesk", "ConcordError", "Desk", "Pairs", "People", "in_force"]

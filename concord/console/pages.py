@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from concord.connecting import BrokerUnreachable
 from concord.console.accounts import Accounts, Role
 from concord.console.desk import Desk
 from concord.console.forms import BadForm, Form, read_form, read_query
@@ -137,7 +138,7 @@ def route(site: Site, page: Page) -> Route:
         except ClientDisconnect:
             return Response(status_code=400)
         except ConcordError as error:
-            return _stop(visit, 503, error.what, error.fix)
+            return _stop(visit, 503 if isinstance(error, BrokerUnreachable) else 409, error.what, error.fix)
         except Exception as error:  # noqa: BLE001  # its text may hold what is in records: name and place only
             log.error("a page failed", page=page.path, error=type(error).__name__, places=stack_places(error))
             what = "This is a fault in Concord, not in what you did."

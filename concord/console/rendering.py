@@ -17,6 +17,8 @@ from streams.reasons import reason
 MENU: Final = (
     ("Overview", "/", Role.VIEWER),
     ("Users & Mailboxes", "/users", Role.VIEWER),
+    ("Events", "/events", Role.VIEWER),
+    ("Held", "/held", Role.VIEWER),
     ("Sync Settings", "/settings/sync", Role.VIEWER),
     ("Integration Settings", "/settings/integration", Role.VIEWER),
     ("History", "/settings/history", Role.VIEWER),

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from support.history import History
+from support.simulation_pairs import START
 
 from concord.changing import known_users
 from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import Backlog, Pairs, People, in_force
+from concord.finding import Found, Story
+from concord.held import Waiting
+from concord.undoing import Proposal, read_number, rehearsed
 from projections.directory import Directory
+from projections.timeline import item_of, timeline, was_private
+from schemas.changes import Side
 from schemas.directory import DirectoryEntry
+from schemas.errors import ConcordError
+from schemas.journal import OperatorVerb
 from schemas.settings import Settings
 from schemas.state import PairState
+from streams.intake import SETTINGS_KEY
+from streams.taken import what_was_taken
 
 NOW: Final = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT: Final = "http://127.0.0.1:8940"
@@ -36,6 +47,9 @@ class PaperDesk:
     states: list[PairState] = field(default_factory=list)
     left: Backlog = field(default_factory=lambda: Backlog(0, 0.0, 0))
     errors: list[Exception] = field(default_factory=list)
+    history: History = field(default_factory=History)
+    acts: list[tuple[str, str, str]] = field(default_factory=list)
+    """What was asked for: verb, pair key, who."""
 
     def know(self, entries: Iterable[DirectoryEntry]) -> None:
         """Read these into the directory."""
@@ -68,6 +82,52 @@ class PaperDesk:
         if _with(wanted, stamp) != _with(current, stamp):
             self.saved.append(wanted)
         return in_force(self.saved)
+
+    def act(self, rows: Sequence[Waiting], verb: OperatorVerb, *, by: str) -> None:
+        """Release or drop."""
+        self.acts += [(verb.value, row.pair_key, by) for row in rows]
+
+    def find(self, text: str) -> list[Found]:
+        """By key, or by subject unless private."""
+        keys = dict.fromkeys(entry.pair_key for _, _, entry in self.history.entries if entry.pair_key != SETTINGS_KEY)
+        found = [self._found(key) for key in keys]
+        by_key = [one for one in found if one.pair_key == text]
+        subjects = [one for one in found if one.content is not None and not one.is_private]
+        return by_key or [one for one in subjects if text and one.content and text in one.content.subject]
+
+    def _found(self, key: str) -> Found:
+        entries = self.history.of(key)
+        items = [item for _, _, entry in entries if (item := item_of(entry)) is not None]
+        is_private = was_private(entry for _, _, entry in entries)
+        content = items[-1].content if items else None
+        return Found(key, tuple(entries), tuple(self.history.of(SETTINGS_KEY)), content, is_private)
+
+    def story(self, found: Found) -> Story:
+        """As the topics would tell it."""
+        history = self.history
+        moments = timeline(found.entries, history.decisions, history.sent)
+        content = None if found.is_private else found.content
+        state = history.partition.pairs[found.pair_key]
+        return Story(found.pair_key, state, history.settings, content, found.is_private, tuple(moments))
+
+    def propose(self, decision: str, side: Side | None, *, force: bool) -> Proposal:
+        """What undoing a decision would do now."""
+        number = read_number(decision)
+        record = next((one for one in self.history.decisions if (one.partition, one.offset) == number), None)
+        if record is None:
+            raise ConcordError(f"There is no decision {decision}.")
+        commands = tuple(one for one in self.history.sent if one.command_id in record.commands)
+        wanted = replace(what_was_taken(decision, commands, side), is_forced=force)
+        state = self.history.partition.pairs[record.pair_key]
+        return rehearsed(state, wanted, commands, self.history.settings, START)
+
+    def undo(self, proposal: Proposal, *, by: str) -> None:
+        """Ask for it."""
+        self.acts.append((f"undo {proposal.undo.decision}", proposal.pair_key, by))
+
+    def retry(self, pair_key: str, *, by: str) -> None:
+        """Ask for another try."""
+        self.acts.append(("retry", pair_key, by))
 
 
 def _with(document: Settings, members: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-// What a browser with scripts can do besides: tick a whole page of users, and say when figures are old.
+// What a browser with scripts can do besides: tick a whole page of rows, and say when figures are old.
 "use strict";
 
 const every = document.getElementById("every");
 if (every) {
-  const boxes = () => [...document.querySelectorAll('input[name="sync"]')];
+  const boxes = () => [...document.querySelectorAll(`input[name="${every.dataset.every}"]`)];
   const follow = () => {
     const ticked = boxes().filter((box) => box.checked).length;
     every.checked = ticked > 0 && ticked === boxes().length;

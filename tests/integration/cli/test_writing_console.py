@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 from integration.cli.firm import Firm
 from support.console import Browser, fill
+from support.history import PRIVATE
 
 from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import BrokerDesk
+from concord.reading import read_topics
+from schemas.codec import decode
+from schemas.journal import OperatorAction, OperatorVerb
+from schemas.topics import OPERATOR_ACTIONS
 
 pytestmark = pytest.mark.broker
 
@@ -68,3 +73,27 @@ def test_the_overview_counts_what_status_counts(firm: Firm, browser: Browser) ->
     seen = browser.get("/")
     assert seen.status == 200
     assert f"Error{told['total']['error']}" in seen.text.replace(" ", "")
+
+
+def test_an_event_is_found_and_told_from_the_topics(browser: Browser) -> None:
+    """As `concord explain` finds it; the private one without its words."""
+    seen = browser.after(browser.get("/events?search=Annual"))
+    assert "Lost: location" in seen.text
+    assert "Undo what was written to Practifi" in seen.text
+    raw = browser.get("/event", params={"pair": PRIVATE}).response.text
+    assert "This event is private" in raw
+    assert "Surgery" not in raw
+
+
+def test_an_undo_pressed_twice_is_asked_for_under_the_name_of_who_pressed(firm: Firm, browser: Browser) -> None:
+    """As the command would record it."""
+    seen = browser.after(browser.get("/events?search=Annual"))
+    link = next(str(held["href"]) for _, held in seen.reader.tags if "side=salesforce" in str(held.get("href")))
+    form = browser.get(link).form("/event/undo")
+    assert "The undo is asked for" in browser.after(browser.post("/event/undo", form)).text
+    (action,) = [
+        action
+        for read in read_topics(firm.address, OPERATOR_ACTIONS)
+        if (action := decode(OperatorAction, read.value)).action.by == "olga"
+    ]
+    assert action.action.verb is OperatorVerb.UNDO

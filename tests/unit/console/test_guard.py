@@ -31,7 +31,7 @@ def address(page: Page) -> str:
 
 def snapshot(console: Console) -> tuple[object, ...]:
     """Everything that a page could have changed."""
-    return (list(console.desk.saved), console.accounts.all())
+    return (list(console.desk.saved), list(console.desk.acts), console.accounts.all())
 
 
 def test_only_signing_in_is_open() -> None:
