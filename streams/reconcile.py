@@ -319,8 +319,8 @@ def _only_in_practifi(state: PairState, item: Item, settings: Settings, now: dat
     assert user is not None, "the gate lets only enabled users pass"
     content = graph_content(CONTENT, item.content, None)
     plan = Plan(state, Verdict.NOTHING, "created_in_practifi")
-    plan = send(
-        plan, Side.GRAPH, Action.CREATE, now, fields=ALL, content=content, source=item.content,
+    plan = send(  # where to join an event that is gone is not agreed on: it is taken out of the record
+        plan, Side.GRAPH, Action.CREATE, now, fields=ALL, content=content, source=replace(item.content, join_url=""),
         target=replace(
             practifi_view(replace(item, content=content, mailbox=user.mailbox), settings),
             location=item.content.location,

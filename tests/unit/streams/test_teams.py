@@ -34,6 +34,13 @@ def test_a_url_that_does_not_fit_is_left_out() -> None:
     assert (held.is_teams, held.join_url) == (True, "")
 
 
+def test_where_to_join_an_event_that_is_gone_is_taken_out() -> None:
+    """A record that goes out anew, brought back from the recycle bin perhaps, has the URL of its former event."""
+    world = lone(SALESFORCE, meeting(join_url=URL))
+    assert not only(world, GRAPH).is_teams
+    assert only(world, SALESFORCE).join_url == ""
+
+
 @pytest.mark.rule("6.teams")
 def test_teams_ticked_in_practifi_goes_out_and_its_url_comes_back() -> None:
     """A new event: created as a Teams meeting; the URL and the block arrive later and come in without a mail."""
