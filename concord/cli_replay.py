@@ -11,7 +11,7 @@ from concord.cli_output import complain, plural, print_json, print_table, say
 from concord.cli_progress import progress_bar
 from concord.config import load_config
 from concord.moments import moment
-from concord.replaying import Stage
+from concord.replay_stages import Stage
 from schemas.errors import ConcordError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 
 from kafka import TopicPartition
@@ -19,6 +18,7 @@ from kafka import TopicPartition
 from concord.connecting import admin_of, consumer_of, plainly, producer_of
 from concord.groups import asked_again, require_stopped, set_offsets, silent
 from concord.guard.partition import position_key
+from concord.replay_stages import Stage
 from concord.roles.reconcile import APP_NAME, INTAKE_TABLES, STATE_TABLE
 from concord.table_versions import FIRST, changelog_of, version_in_use
 from schemas.errors import ConcordError
@@ -28,13 +28,6 @@ from schemas.topics import SYNC_JOURNAL
 LOOK_EVERY_S: Final = 0.5
 # Longest wait for the broker to take a position, in seconds.
 SEND_S: Final = 30.0
-
-
-class Stage(StrEnum):
-    """What can be replayed."""
-
-    INTAKE = "intake"
-    RECONCILE = "reconcile"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from integration.roles.test_rebuild import changelog, differing, fold_of_the_jou
 from support.running import Running
 
 from concord.groups import StillRunning
-from concord.replaying import Range, Stage, Start, execute, follow, plan
+from concord.replay_stages import Stage
+from concord.replaying import Range, Start, execute, follow, plan
 from concord.roles.reconcile import STATE_TABLE
 from concord.table_versions import version_in_use
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from concord.cli_replay import _start
-from concord.replaying import Stage, Start, first_offset, tables_of
+from concord.replay_stages import Stage
+from concord.replaying import Start, first_offset, tables_of
 from concord.roles.reconcile import INTAKE_TABLES
 from schemas.errors import ConcordError
 
