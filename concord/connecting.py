@@ -10,8 +10,10 @@ from typing import Any, Final
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.errors import KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from kafka.net.compat import KafkaNetClient
 
 from concord.broker_access import current_access
+from concord.kafka_sockets import closing_sockets
 from schemas.errors import ConcordError
 from schemas.topics import MAX_RECORD_BYTES
 
@@ -84,13 +86,26 @@ def require_broker(broker: str) -> None:
 @contextlib.contextmanager
 def _client(broker: str, make: Any, **settings: Any) -> Iterator[Any]:
     require_broker(broker)
-    with plainly(broker):
-        client = make(
-            bootstrap_servers=[address.strip() for address in broker.split(",")],
-            bootstrap_timeout_ms=BOOTSTRAP_MS,
-            **current_access().settings(),
-            **settings,
-        )
+    inner: list[Any] = []
+
+    def remembered(**chosen: Any) -> Any:
+        inner.append(KafkaNetClient(**chosen))
+        return inner[-1]
+
+    with closing_sockets() as directly, plainly(broker):
+        try:
+            client = make(
+                bootstrap_servers=[address.strip() for address in broker.split(",")],
+                bootstrap_timeout_ms=BOOTSTRAP_MS,
+                kafka_client=remembered,
+                proxy_url=directly,
+                **current_access().settings(),
+                **settings,
+            )
+        except BaseException:
+            for one in inner:  # a constructor that raises leaves its thread and its connections
+                one.close()
+            raise
         try:
             yield client
         finally:

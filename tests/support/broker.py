@@ -9,6 +9,8 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
+from concord.kafka_sockets import closing_sockets
+
 
 def unique_name(stem: str) -> str:
     """A topic or group name that no other test uses: the session's broker is shared."""
@@ -18,11 +20,12 @@ def unique_name(stem: str) -> str:
 @contextmanager
 def admin_of(address: str) -> Iterator[Any]:
     """A kafka-python admin client, closed at the end."""
-    client = KafkaAdminClient(bootstrap_servers=address.split(","), bootstrap_timeout_ms=20_000)
-    try:
-        yield client
-    finally:
-        client.close()
+    with closing_sockets() as directly:
+        client = KafkaAdminClient(bootstrap_servers=address.split(","), bootstrap_timeout_ms=20_000, proxy_url=directly)
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 def create_topic(address: str, name: str, partitions: int = 1) -> None:
