@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def rebuild(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="What to make anew: sync-state.")],
+    table: Annotated[str, typer.Argument(metavar="NAME", help="sync-state, or a read model such as run-log.")],
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Go back to the version that was in use before.")
     ] = False,
@@ -36,11 +36,16 @@ def rebuild(
     by: Annotated[str, typer.Option(metavar="NAME", help="Who asks, for the record. Default: your login name.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
-    """Fold the whole journal into a new version of a table, check it, and let the workers use it from their next start.
+    """Make a table or a read model anew from the log, beside the one in use, and put it in use.
+
+    sync-state is checked against what was folded, and the workers use it from their next start.
 
     The version in use stays beside it for --rollback. Nothing is sent to either service. `concord reconcile` must be
     stopped meanwhile. When the new version differs from the one in use, which then is damaged or was folded under other
     rules, it is thrown away unless --accept is given.
+
+    A read model (run-log, timeline, mail-ledger, conflicts, held-writes, freshness) is put in use at once; `concord
+    project` may run meanwhile.
 
     Example: concord rebuild sync-state
     """
@@ -48,7 +53,7 @@ def rebuild(
     from concord.rebuild.table import roll_back
 
     if table not in TABLES:
-        raise ConcordError(f"There is no table {table}.", f"Tables that can be rebuilt: {', '.join(TABLES)}.")
+        return _rebuild_read_model(table, rollback=rollback, as_json=as_json)
     config = load_config()
     with progress_bar("Folding the journal", "entries") as progress:
         who = by or login_name()
@@ -72,6 +77,33 @@ def rebuild(
         _print(made)
     if not made.is_in_use:
         raise ConcordError(*_why_not(made))
+    return None
+
+
+def _rebuild_read_model(name: str, *, rollback: bool, as_json: bool) -> None:
+    from concord.read_models.database import database_url, open_database
+    from concord.read_models.rebuilding import rebuild as make
+    from concord.read_models.rebuilding import roll_back
+    from projections.read_models.catalogue import BY_NAME
+
+    if name not in BY_NAME:
+        raise ConcordError(f"There is no {name}.", f"Can be rebuilt: {', '.join((*TABLES, *sorted(BY_NAME)))}.")
+    config = load_config()
+    if not rollback:
+        with progress_bar("Folding the log", "records") as progress:
+            made = make(config, name, lambda count: progress(count, 0))
+        if as_json:
+            return print_json(made)
+        is_same = "the same rows as before" if made.digest == made.digest_before else "other rows than before"
+        return say(f"Build {made.build} of {name} is in use: {plural(made.records, 'record')} folded, {is_same}.")
+    engine = open_database(database_url(config))
+    try:
+        build = roll_back(engine, BY_NAME[name])
+    finally:
+        engine.dispose()
+    if build is None:
+        raise ConcordError(f"No build of {name} is kept beside the one in use.", "A rebuild keeps the one before it.")
+    return print_json({"model": name, "build": build}) if as_json else say(f"Build {build} of {name} is in use again.")
 
 
 def _print(made: Rebuilt) -> None:

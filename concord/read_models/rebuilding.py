@@ -28,8 +28,8 @@ BATCH: Final = 2_000
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild did: from how many records, in how many seconds, and whether the rows are those that stood there
-    (None: there were none to compare, or they had not come as far)."""
+    """What a rebuild did: from how many records, in how many seconds; the digests of its rows and of those in force
+    before, which differ also when those had not come as far."""
 
     model: str
     build: int

@@ -25,7 +25,12 @@ from concord.reading import read_topics
 from concord.topics import create_topics
 from schemas.topics import GRAPH_COMMANDS, SYNC_JOURNAL
 
-pytestmark = [pytest.mark.broker, pytest.mark.deploy]
+# A refused password leaves a socket of kafka-python to the garbage collector.
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.deploy,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 PASSWORD = "open-sesame"
 LIMIT_S = 90.0
