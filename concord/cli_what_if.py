@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PANEL: Final = "Look"
 # Rows listed before the rest is only counted.
 LISTED: Final = 30
+WOULD: Final = {"appears": "appear", "changes": "change", "goes": "go"}
 # Exit code when something would be otherwise.
 DIFFERS: Final = 3
 
@@ -75,7 +76,13 @@ def _print(told: Imagined) -> None:
         return say(f"Nothing would be otherwise: {looked}.")
     if told.events:
         rows = [
-            (one.user, one.event, service(one.side), one.change, ", ".join(NAMES.get(g, g) for g in one.groups) or None)
+            (
+                one.user,
+                one.event,
+                service(one.side),
+                WOULD[one.change],
+                ", ".join(NAMES.get(g, g) for g in one.groups) or None,
+            )
             for one in told.events
         ]
         print_table(("user", "event", "side", "would", "in"), rows[:LISTED], cut="event")
@@ -85,7 +92,7 @@ def _print(told: Imagined) -> None:
         print_table(("event", "mail", "to", "more or fewer"), mailed[:LISTED], title="Mails", cut="event")
         _rest(mailed)
     kinds = Counter((service(one.side), one.change) for one in told.events)
-    summed = [f"{count} {change} in {side}" for (side, change), count in sorted(kinds.items())]
+    summed = [f"{count} would {WOULD[change]} in {side}" for (side, change), count in sorted(kinds.items())]
     more = sum(one.count for one in told.mails if one.count > 0)
     fewer = -sum(one.count for one in told.mails if one.count < 0)
     summed += [f"{plural(more, 'mail')} more"] * bool(more) + [f"{plural(fewer, 'mail')} fewer"] * bool(fewer)

@@ -146,7 +146,7 @@ def test_what_if_shows_what_other_settings_would_have_led_to(firm: Firm) -> None
     assert [(one["pair_key"], one["side"], one["change"]) for one in events] == [(PRIVATE, "salesforce", "appears")]
     assert "Surgery" not in told.output
     table = firm.run("what-if", "--set", "sync_private_events=on", "--since", "2026-03-01").stdout
-    assert "1 appears in Practifi." in table
+    assert "1 would appear in Practifi." in table
     same = firm.run("what-if", "--set", "direction=two_way", "--since", "2026-03-01")
     assert (same.exit_code, same.stdout.split(":")[0]) == (0, "Nothing would be otherwise")
     refused = firm.run("what-if", "--set", "direction=sideways")
