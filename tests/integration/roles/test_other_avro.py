@@ -16,6 +16,7 @@ from support.running import Running
 import schemas.codec as codec
 from concord.changing import retry_pairs
 from concord.reading import read_topics
+from concord.table_versions import FIRST, put_in_use
 from schemas.errors import UnreadableRecord
 from schemas.release import to_json
 from schemas.topics import SYNC_QUARANTINE, TOPICS
@@ -75,6 +76,7 @@ def test_another_implementation_reads_a_record_of_each_topic(firm: Running) -> N
         "its pair",
     )
     retry_pairs(firm.broker, [key], by="test")
+    put_in_use(firm.broker, "nobodys-table", FIRST, previous=0, by="test")
     firm.settle()
     known = writers()
     for topic in TOPICS:
