@@ -43,6 +43,15 @@ def _was_made(outcome: Outcome) -> bool:
     return is_created or outcome.result is Result.APPLIED
 
 
+def counting(known: Outcome | None, outcome: Outcome) -> Outcome:
+    """Which of two answers to one command counts, the second being `outcome`.
+
+    A sink that carries a command out again after a crash may find the event deleted or edited since: what it had
+    written was written all the same.
+    """
+    return known if known is not None and _was_made(known) else outcome
+
+
 @dataclass
 class MailLedger:
     """Every mailing, by the decision that ordered it. `decided` and `answered` may come in any order and twice."""
@@ -62,14 +71,10 @@ class MailLedger:
             self._settle(command_id)
 
     def answered(self, outcome: Outcome) -> None:
-        """What became of a command. Only one per decision writes to Microsoft 365, and only that one mails.
-
-        A sink that carries a command out again after a crash may find the event deleted or edited since: what it had
-        written was written all the same.
-        """
-        known = self._outcomes.get(outcome.command_id)
-        if outcome.side is Side.GRAPH and not (known is not None and _was_made(known)):
-            self._outcomes[outcome.command_id] = replace(outcome, item=None)
+        """What became of a command. Only one per decision writes to Microsoft 365, and only that one mails."""
+        if outcome.side is Side.GRAPH:
+            known = self._outcomes.get(outcome.command_id)
+            self._outcomes[outcome.command_id] = counting(known, replace(outcome, item=None))
             self._settle(outcome.command_id)
 
     def _settle(self, command_id: str) -> None:

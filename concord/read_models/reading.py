@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, and_, case, func, select
 
 from concord.read_models.database import plainly
-from projections.mail_ledger import Mailing
+from projections.mail_ledger import Mailing, counting
 from projections.read_models.run_log import ERROR, RUN_MS
 from projections.read_models.stored import value_of
 from projections.read_models.tables import (
@@ -189,11 +189,11 @@ class Reader:
                 wanted = wanted.where(MAILINGS.c.at_ms >= round(since.timestamp() * 1000))
             rows = connection.execute(wanted.order_by(MAILINGS.c.at_ms, MAILINGS.c.pair_key)).all()
             names = {name for row in rows for name in json.loads(row.commands)}
-            answers = {
-                row.command_id: row
-                for row in connection.execute(select(MAIL_ANSWERS).where(MAIL_ANSWERS.c.build == build))
-                if row.command_id in names
-            }
+            answers: dict[str, Outcome] = {}
+            wanted = select(MAIL_ANSWERS).where(MAIL_ANSWERS.c.build == build).order_by(MAIL_ANSWERS.c.at_ms)
+            for row in connection.execute(wanted):
+                if row.command_id in names:
+                    answers[row.command_id] = counting(answers.get(row.command_id), _answer(row))
         return [_mailing(row, answers) for row in rows]
 
     def lost_values(self, limit: int = PAGE) -> list[LostValue]:
@@ -293,15 +293,16 @@ def _with_duration(moment: Moment, ordered_at: Mapping[str, datetime]) -> Moment
     return replace(moment, took_s=max(0.0, round(took.total_seconds(), 3)))
 
 
-def _mailing(row: Any, answers: Mapping[str, Any]) -> Mailing:
+def _answer(row: Any) -> Outcome:
+    return Outcome(row.command_id, "", Side.GRAPH, Action(row.action), Result(row.result), moment_at(row.at_ms))
+
+
+def _mailing(row: Any, answers: Mapping[str, Outcome]) -> Mailing:
     mails = tuple(
         value_of(PredictedMail, json.dumps({"kind": kind, "address": to})) for kind, to in json.loads(row.mails)
     )
     mailing = Mailing(row.pair_key, moment_at(row.at_ms), mails)
     for name in json.loads(row.commands):
-        answer = answers.get(name)
-        if answer is not None:
-            mailing.outcome = Outcome(
-                name, row.pair_key, Side.GRAPH, Action(answer.action), Result(answer.result), moment_at(answer.at_ms)
-            )
+        if name in answers:
+            mailing.outcome = replace(answers[name], pair_key=row.pair_key)
     return mailing

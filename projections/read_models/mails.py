@@ -1,6 +1,7 @@
 """The mail ledger as rows: mailings as predicted, and what became of the writes that cause them. Pure.
 
-`projections.mail_ledger` says which of them were sent.
+`projections.mail_ledger` says which of them were sent. A command that is carried out again after a crash may be
+answered otherwise the second time; both answers are kept, and `counting` there says which counts.
 """
 
 from __future__ import annotations
@@ -47,5 +48,5 @@ def decision(note: Note, record: Decision) -> Folded:
 
 
 MODEL: Final = ReadModel(
-    "mail-ledger", "which mails Concord's writes caused", 1, (tables.MAILINGS, tables.MAIL_ANSWERS), entry, decision
+    "mail-ledger", "which mails Concord's writes caused", 2, (tables.MAILINGS, tables.MAIL_ANSWERS), entry, decision
 )

@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Ta
 METADATA: Final = MetaData()
 
 # Grows when a table changes its shape: everything is then made anew from the log.
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 
 
 def _key(name: str, kind: Any = Text) -> Column[Any]:
@@ -86,7 +86,7 @@ MAILINGS: Final = _table(
     _text("mails"), _text("commands"),
     Index("mailings_by_time", "build", "at_ms"), Index("mailings_of_pair", "build", "pair_key"),
 )  # fmt: skip
-MAIL_ANSWERS: Final = _table("mail_answers", _key("command_id"), _text("action"), _text("result"), _number("at_ms"))
+MAIL_ANSWERS: Final = _table("mail_answers", _key("command_id"), _key("result"), _text("action"), _number("at_ms"))
 
 # --- the conflict shelf -------------------------------------------------------------------------------------------
 

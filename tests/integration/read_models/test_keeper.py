@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,13 @@ from support.simulation_pairs import content
 
 from concord.read_models.database import open_database
 from concord.read_models.keeper import Behind, Fact, Keeper
+from concord.read_models.reading import Reader
 from projections.read_models.catalogue import BY_NAME
 from projections.read_models.tables import LAYOUT, LAYOUTS, PAIRS, RUNS
+from schemas.changes import Side
+from schemas.commands import Action, MailKind, PredictedMail, Result
 from schemas.errors import ConcordError
-from schemas.journal import SettingsChanged
+from schemas.journal import OutcomeKnown, SettingsChanged
 from schemas.topics import SYNC_DECISIONS, SYNC_JOURNAL
 
 ROOT = Path(__file__).parents[3]
@@ -50,6 +54,32 @@ def test_every_model_has_rows(engine: Engine) -> None:
             for name, model in BY_NAME.items()
         }
     assert [name for name, count in counts.items() if not count] == ["held-writes"]
+
+
+def test_ledger_keeps_the_mails_of_a_write_that_was_made(engine: Engine) -> None:
+    """A sink that crashed carries its command out again and finds the event deleted: it mailed all the same."""
+    history, facts = a_day()
+    partition, _, entry = next(placed for placed in history.entries if isinstance(placed[2].what, OutcomeKnown))
+    assert isinstance(entry.what, OutcomeKnown)
+    applied = replace(entry.what.outcome, side=Side.GRAPH, action=Action.UPDATE, result=Result.APPLIED)
+    mailed = replace(
+        history.decisions[-1], offset=len(history.entries), pair_key=entry.pair_key, commands=(applied.command_id,),
+        mails=(PredictedMail(MailKind.UPDATE, "client@out.example"),),
+    )  # fmt: skip
+    answers = [applied, replace(applied, result=Result.GONE, at=applied.at + timedelta(seconds=1))]
+    told = [
+        Fact(SYNC_JOURNAL, number, (partition, number, replace(
+            entry, what=OutcomeKnown(answer), source=replace(entry.source, offset=1_000 + number)
+        )))
+        for number, answer in enumerate(answers, len(history.entries))
+    ]  # fmt: skip
+    keeper = kept(engine, [*facts, Fact(SYNC_DECISIONS, len(history.decisions), mailed)])
+    reader = Reader(engine)
+    assert [(one.pair_key, one.mails, one.is_open) for one in reader.mailings()] == [
+        (entry.pair_key, mailed.mails, True)
+    ]
+    keeper.apply(0, told)
+    assert [(one.is_sent, one.is_open) for one in reader.mailings()] == [(True, False)]
 
 
 def test_killed_between_rows_and_position_nothing_is_kept_twice(url: URL) -> None:
