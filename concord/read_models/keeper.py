@@ -104,11 +104,16 @@ class Keeper:
             )  # fmt: skip
             transaction.execute(update(POSITIONS).where(here).values(next_offset=offset))
 
-    def apply(self, lane: int, facts: Sequence[Fact]) -> None:
-        """Fold these records of a lane into the active build of every model. Raises Behind, and ConcordError."""
+    def apply(self, lane: int, facts: Sequence[Fact]) -> dict[str, int]:
+        """Fold these records of a lane into the active build of every model. Returns these builds.
+
+        Raises Behind, and ConcordError.
+        """
         with plainly(), self.engine.begin() as transaction:
-            for row in self._builds(transaction):
+            builds = self._builds(transaction)
+            for row in builds:
                 self._fold(transaction, self.models[row.model], row.build, lane, facts)
+            return {row.model: row.build for row in builds}
 
     def begin_at(self, model: str, build: int, lane: int, topic: str, offset: int) -> None:
         """Let a build begin at this offset of a lane's topic."""

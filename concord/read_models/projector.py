@@ -91,9 +91,13 @@ class Projector:
         with contextlib.suppress(DatabaseUnreachable):
             builds = self._keeper.active()
             self._has_database = True
-            if builds != self._builds:
-                self._builds = builds
-                self._lanes.clear()
+            self._go_on_with(builds)
+
+    def _go_on_with(self, builds: dict[str, int]) -> None:
+        """Each lane is put where these builds stand, if they are others than those filled so far."""
+        if builds != self._builds:
+            self._builds = builds
+            self._lanes.clear()
 
     def _take(self, number: int, facts: list[Fact]) -> None:
         """Fold what a lane brought. A lane that this instance has just been given is first put where it stands."""
@@ -105,7 +109,8 @@ class Projector:
             is_stuck = lane.waiting and not facts
             ready = lane.ready(facts, self._journal_end(number) if is_stuck else None)
             if ready:
-                self._keeper.apply(number, ready)
+                # A build that came and went between two looks has taken records that the one in force then lacks.
+                self._go_on_with(self._keeper.apply(number, ready))
                 self._commit(number, ready)
             self._hold_back(lane)
             self._retry_s = RETRY_S[0]
