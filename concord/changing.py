@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Final
 
 from concord.connecting import producer_of
-from concord.reading import Tail, read_settings
+from concord.reading import TopicFold, read_settings
 from projections.directory import Directory, normal
 from schemas.codec import decode, encode
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
@@ -78,24 +77,12 @@ def confirm(broker: str, *, by: str) -> Settings:
     return append_settings(broker, lambda current: confirm_preflight(current, by=by, now=datetime.now(UTC)))
 
 
-class DirectoryFold:
-    """The directory as it stands on its topic; what cannot be read is left out, as the workers do.
-
-    `advance` takes what was added. A context manager; for one thread.
-    """
+class DirectoryFold(TopicFold):
+    """The directory as it stands on its topic; what cannot be read is left out, as the workers do."""
 
     def __init__(self, broker: str) -> None:
-        self._tail = Tail(broker, DIRECTORY_CHANGES)
+        super().__init__(broker, DIRECTORY_CHANGES)
         self.directory = Directory()
-
-    def __enter__(self) -> DirectoryFold:
-        self._tail.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tail.__exit__(kind, error, trace)
 
     def advance(self) -> None:
         """Take what was added up to now."""

@@ -102,8 +102,8 @@ def _client(broker: str, make: Any, **settings: Any) -> Iterator[Any]:
                 **current_access().settings(),
                 **settings,
             )
-        except BaseException:
-            for one in inner:  # a constructor that raises leaves its thread and its connections
+        except BaseException:  # also when interrupted: a constructor that raises leaves its thread and connections
+            for one in inner:
                 one.close()
             raise
         try:

@@ -11,14 +11,13 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Final
 
 from kafka import TopicPartition
 
 from concord.connecting import consumer_of, plainly, producer_of
 from concord.guard.quarantine import AT, OMITTED, PREFIX
-from concord.reading import Read, Tail, read_topics
+from concord.reading import Read, TopicFold, read_topics
 from schemas.errors import ConcordError, ConfigError
 from schemas.topics import BY_NAME, SYNC_QUARANTINE
 
@@ -117,21 +116,12 @@ def _moment(read: Read) -> datetime:
     return datetime.fromtimestamp(read.timestamp_ms / 1000, UTC)
 
 
-class ShelfFold:
-    """What stands in quarantine, without the bytes of the records. A context manager; for one thread."""
+class ShelfFold(TopicFold):
+    """What stands in quarantine, without the bytes of the records."""
 
     def __init__(self, broker: str) -> None:
-        self._tail = Tail(broker, SYNC_QUARANTINE)
+        super().__init__(broker, SYNC_QUARANTINE)
         self._shelf = Shelf()
-
-    def __enter__(self) -> ShelfFold:
-        self._tail.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tail.__exit__(kind, error, trace)
 
     def advance(self) -> None:
         """Take what was added up to now."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from kafka import TopicPartition
 
@@ -117,17 +117,16 @@ def latest_by_key(broker: str, topic: str, look_back: int) -> dict[str, Read]:
     return newest
 
 
-class SettingsFold:
-    """The settings documents that took effect, oldest first: those whose number continues the one before.
+class TopicFold:
+    """What follows from a topic, kept open: `advance`, which each has, takes what was added since the last time.
 
-    `advance` takes what was added. A context manager; for one thread.
+    A context manager; for one thread.
     """
 
-    def __init__(self, broker: str) -> None:
-        self._tail = Tail(broker, SETTINGS_CHANGES)
-        self.documents: list[Settings] = []
+    def __init__(self, broker: str, topic: str) -> None:
+        self._tail = Tail(broker, topic)
 
-    def __enter__(self) -> SettingsFold:
+    def __enter__(self) -> Self:
         self._tail.__enter__()
         return self
 
@@ -135,6 +134,14 @@ class SettingsFold:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tail.__exit__(kind, error, trace)
+
+
+class SettingsFold(TopicFold):
+    """The settings documents that took effect, oldest first: those whose number continues the one before."""
+
+    def __init__(self, broker: str) -> None:
+        super().__init__(broker, SETTINGS_CHANGES)
+        self.documents: list[Settings] = []
 
     def advance(self) -> None:
         """Take what was added up to now."""
@@ -152,7 +159,7 @@ def read_settings(broker: str) -> list[Settings]:
         return fold.documents
 
 
-class JournalFold:
+class JournalFold(TopicFold):
     """The journal folded as far as it goes: `advance` folds what was added. A context manager; for one thread.
 
     `partitions` holds settings and pairs by journal partition, `observed` when each pair was last told of, by pair
@@ -160,7 +167,7 @@ class JournalFold:
     """
 
     def __init__(self, broker: str) -> None:
-        self._tail = Tail(broker, SYNC_JOURNAL)
+        super().__init__(broker, SYNC_JOURNAL)
         self.partitions: dict[int, Partition] = {}
         self.observed: dict[str, datetime] = {}
         self.unreadable = 0
@@ -169,15 +176,6 @@ class JournalFold:
     def pairs(self) -> list[PairState]:
         """The state of every pair."""
         return [state for partition in self.partitions.values() for state in partition.pairs.values()]
-
-    def __enter__(self) -> JournalFold:
-        self._tail.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._tail.__exit__(kind, error, trace)
 
     def advance(self) -> int:
         """Fold up to the ends of the journal as they are now; the number of entries that were new."""

@@ -115,7 +115,7 @@ class _Kept(Generic[F]):
                 fold = self._open[0]
                 self._advance(fold)
                 return see(fold)
-            except Exception:
+            except Exception:  # whatever it was: a fold that stopped half-way is not looked at again
                 self._close()
                 raise
 

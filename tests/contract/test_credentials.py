@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -125,7 +126,7 @@ class Salesforce:
         await self.connection.stop()
 
 
-class Way:
+class Way(ABC):
     """One way in: how to set it up, and to make the n-th credential the only one that the service takes.
 
     `write(n)` puts the n-th into the file, `accept(n)` registers it; `secrets(n)` are texts that nobody may read.
@@ -137,17 +138,17 @@ class Way:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
 
+    @abstractmethod
     def write(self, n: int) -> dict[str, str]:
         """Put it on disk; returns the variables that name it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accept(self, n: int) -> None:
         """Register it at the service, in place of the others."""
-        raise NotImplementedError
 
+    @abstractmethod
     def secrets(self, n: int) -> list[str]:
         """What must not show."""
-        raise NotImplementedError
 
 
 def private_part(one: Identity) -> str:
