@@ -231,17 +231,22 @@ def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> 
         return _astray(state, seen, item)  # a copy that carries the mark of a deleted item
     if not item.is_organizer and held.is_cancelled:
         return state, ()  # an attendee's copy that the organizer's cancellation has not reached yet
-    # Deleted and back again (restored): what we deleted for it is made anew, what was kept is paired with it again. The
-    # generation grows, so that its marks are not taken for those of an event that was not read yet.
+    # Deleted and back again (restored): what we deleted for it is made anew, under a new generation, so that its marks
+    # are not taken for those of an event that was not read yet. What was kept is paired with it again, from what both
+    # held when they last agreed: whatever either side edited since then crosses as ever.
     there = side_of(state, other(seen.side))
+    agreed = held.base
     if there.is_deleted:
         there = SideState(generation=there.generation + 1, gone=there.gone)
+    if agreed is None or there.base is None:
+        agreed, there = None, replace(there, base=None)
+        if there.pending is not None:  # what it carries is of before the deletion: its outcome is no agreement now
+            there = replace(there, pending=replace(there.pending, source=None))
     back = SideState(
-        item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at, origin=item.origin
-    )
-    if there.pending is not None:  # what it carries was agreed on before: its outcome must not count as agreement now
-        there = replace(there, pending=replace(there.pending, source=None))
-    state = with_side(with_side(state, seen.side, back), other(seen.side), replace(there, base=None))
+        item=item, base=agreed, generation=held.generation, gone=held.gone, edited_at=item.modified_at,
+        origin=item.origin,
+    )  # fmt: skip
+    state = with_side(with_side(state, seen.side, back), other(seen.side), there)
     return replace(state, is_detached=False), ()
 
 
@@ -389,6 +394,7 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
         if held.is_deleted and side_of(state, other(side)).item is not None:
             # What it was deleted for came back meanwhile: this side is empty by our own doing, nobody deleted it.
             held = SideState(generation=held.generation + 1, gone=held.gone)
+            state = with_side(state, other(side), replace(side_of(state, other(side)), base=None))
         return with_side(state, side, held)
     assert outcome.item is not None, "an applied create or update says what the service holds"
     there = side_of(state, other(side))

@@ -119,9 +119,9 @@ class Journal:
         return self.partition.pairs[key]
 
 
-def agreed_pair(journal: Journal, subject: str = "Review") -> str:
+def agreed_pair(journal: Journal, subject: str = "Review", **members: Any) -> str:
     """A pair that came from Microsoft 365 (event G) and stands in Salesforce as S. Returns its key."""
     key = "m:uid-G"
-    step = journal.graph(key, "G", content(subject))
+    step = journal.graph(key, "G", content(subject, **members))
     journal.answer(step.commands[0], "S", at=1)
     return key

@@ -210,8 +210,8 @@ def test_item_without_uid_has_a_key_of_its_own() -> None:
 @pytest.mark.parametrize("key", [KEY, "s:S"])
 @pytest.mark.parametrize("side", list(Side))
 def test_restored_item_is_paired_again_with_what_was_kept(side: Side, key: str) -> None:
-    """Detached by the policy, restored by somebody: one pair again, with nothing agreed; never a second event."""
-    state = agreed(pair_key=key)
+    """Detached by the policy, restored by somebody: one pair again, with what was agreed on; never a second event."""
+    before = state = agreed(pair_key=key)
     item = side_of(state, side).item
     assert item is not None
     state = replace(after(state, removed(side, item.id, at=LATER)), is_detached=True)
@@ -219,6 +219,22 @@ def test_restored_item_is_paired_again_with_what_was_kept(side: Side, key: str) 
     assert strays == []
     assert not state.is_detached
     assert [s.item is not None for s in (state.graph, state.salesforce)] == [True, True]
+    assert [s.base for s in (state.graph, state.salesforce)] == [s.base for s in (before.graph, before.salesforce)]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_item_that_comes_back_before_anything_was_agreed_on_agrees_on_nothing(side: Side) -> None:
+    """Deleted and restored while the other side is being made or written: what that write carries is of before."""
+    state = agreed()
+    item, there = side_of(state, side).item, other(side)
+    assert item is not None
+    for each in Side:
+        state = with_side(state, each, replace(side_of(state, each), base=None))
+    state, _ = under_way(state, there, Action.UPDATE, source=meeting())
+    state = after(state, removed(side, item.id, at=LATER), seen(replace(item, modified_at=EVEN_LATER), at=EVEN_LATER))
+    pending = side_of(state, there).pending
+    assert pending is not None
+    assert pending.source is None
     assert [s.base for s in (state.graph, state.salesforce)] == [None, None]
 
 

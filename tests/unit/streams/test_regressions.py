@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, Final
 
 from support.simulation_pairs import START, TWO_WAY, Journal, agreed_pair, content
 
 from projections.directory import Directory
+from schemas import groups
 from schemas.calendar import Attendee, Sensitivity
 from schemas.changes import WRITE, Change, Item, Side
 from schemas.commands import Action, Result
-from schemas.groups import TEAMS
 from schemas.journal import Position, SettingsChanged
 from schemas.state import Status
 from streams.intake import REMOVED, entry_of_change, filed_under
@@ -287,15 +288,63 @@ def test_copy_in_another_mailbox_outlives_a_removed_one() -> None:
 
 def test_pair_found_anew_agrees_on_nothing_but_what_is_equal() -> None:
     """Nothing to write about people must not count as agreement on a body that differs."""
-    journal = Journal(replace(TWO_WAY, delete_from_practifi=False))
-    key = agreed_pair(journal)
-    journal.salesforce(key, "S", None, at=10)
-    journal.graph(key, "G", content("Review", body="edited meanwhile"), at=11)
+    journal = Journal()
+    key = "m:uid-G"
     invited = (Attendee("", record_id="003CLIENT"),)
-    restored = content("Review", attendees=invited, external_id="G", sync_status="Synced")
-    step = journal.salesforce(key, "S", restored, at=20, sync_key=key)
+    found = content("Review", attendees=invited, external_id="G", sync_status="Synced")
+    journal.salesforce(key, "S", found, at=1, sync_key=key)
+    step = journal.graph(key, "G", content("Review", body="edited meanwhile"), at=2)
     assert [(c.side, "body" in c.fields) for c in step.commands] == [(Side.SALESFORCE, True)]
     assert journal.pair(key).salesforce.base is None
+
+
+CLIENTS: Final = (Attendee("a@x.example", "Ann", record_id="003A"), Attendee("b@x.example", "Bo", record_id="003B"))
+MARKS: Final = {"external_id": "G", "sync_status": "Synced"}
+
+
+def parted(journal: Journal, **members: Any) -> str:
+    """A pair whose event is deleted in Microsoft 365 and whose record is kept. Returns its key."""
+    key = agreed_pair(journal, **members)
+    (marks,) = journal.graph(key, "G", None, at=10).commands
+    journal.answer(marks, at=11)
+    assert journal.pair(key).is_detached
+    return key
+
+
+def test_person_taken_off_while_the_pair_was_apart_leaves_practifi() -> None:
+    """A date is deleted in Microsoft 365 and kept in Practifi; the series loses an attendee and is re-timed, which
+    brings the date back. Practifi follows, though it invites nobody by itself."""
+    journal = Journal(replace(TWO_WAY, delete_from_microsoft=False))
+    key = parted(journal, attendees=CLIENTS)
+    (write,) = journal.graph(key, "G", content("Review", attendees=CLIENTS[:1]), at=20).commands
+    assert (write.side, write.fields) == (Side.SALESFORCE, (groups.PEOPLE, groups.MARKS))
+    assert write.content is not None
+    assert [person.record_id for person in write.content.attendees] == ["003A"]
+
+
+def test_person_added_in_practifi_while_the_pair_was_apart_stays() -> None:
+    """Nobody in Microsoft 365 changed who attends: whom Practifi added there is Practifi's, and is not invited."""
+    journal = Journal(replace(TWO_WAY, delete_from_microsoft=False))
+    key = parted(journal, attendees=CLIENTS[:1])
+    invited = content("Review", attendees=CLIENTS, external_id="G", sync_status="Not Synced")
+    journal.salesforce(key, "S", invited, at=15, sync_key=key)
+    step = journal.graph(key, "G", content("Renamed", attendees=CLIENTS[:1]), at=20)
+    assert [(c.side, groups.PEOPLE in c.fields, c.mails) for c in step.commands] == [(Side.SALESFORCE, False, ())]
+
+
+def test_edit_in_practifi_while_the_pair_was_apart_is_carried_when_it_is_found_again() -> None:
+    """What only one side edited is carried over, and what both did is Microsoft's: as for any other pair (I3)."""
+    journal = Journal(replace(TWO_WAY, delete_from_microsoft=False))
+    key = parted(journal)
+    edited = content("Ours", body="Ours", external_id="G", sync_status="Not Synced")
+    journal.salesforce(key, "S", edited, at=15, sync_key=key)
+    step = journal.graph(key, "G", content("Theirs"), at=20)
+    written = {c.side: (c.fields, c.content.subject, c.content.body) for c in step.commands if c.content}
+    assert written[Side.GRAPH][0] == (groups.BODY,)
+    assert written[Side.GRAPH][2] == "Ours"
+    assert written[Side.SALESFORCE][:2] == ((groups.SUBJECT, groups.MARKS), "Theirs")
+    assert step.decision is not None
+    assert [(row.field, row.before) for row in step.decision.lost] == [(groups.SUBJECT, "Ours")]
 
 
 def test_values_never_cross() -> None:
@@ -320,13 +369,11 @@ def test_values_never_cross() -> None:
 
 def test_pair_found_anew_does_not_agree_on_what_may_not_come_in() -> None:
     """A gate that holds Microsoft's values back is the pair's reason; the two sides are not in agreement."""
-    journal = Journal(replace(TWO_WAY, delete_from_practifi=False, sync_private_events=False))
-    key = agreed_pair(journal)
-    journal.salesforce(key, "S", None, at=10)
+    journal = Journal(replace(TWO_WAY, sync_private_events=False))
+    key = "m:uid-G"
+    journal.salesforce(key, "S", content("Review", **MARKS), at=10, sync_key=key)
     journal.graph(key, "G", content("Secret", sensitivity=Sensitivity.PRIVATE), at=11)
-    marks = {"external_id": "G", "sync_status": "Synced"}
-    journal.salesforce(key, "S", content("Review", **marks), at=20, sync_key=key)
-    journal.salesforce(key, "S", content("Review", **marks), at=21, sync_key=key)
+    journal.salesforce(key, "S", content("Review", **MARKS), at=21, sync_key=key)
     assert journal.pair(key).reason == "private_off"
 
 
@@ -382,7 +429,7 @@ def test_teams_ticked_while_a_found_pair_is_being_written_goes_out() -> None:
     ticked = content("Renamed", external_id="G", sync_status="Synced", is_teams=True)
     journal.answer(step.commands[0], at=5, held=ticked)
     done = journal.salesforce(key, "S", ticked, at=5, sync_key=key)
-    assert [(c.side, c.fields) for c in done.commands] == [(Side.GRAPH, (TEAMS,))]
+    assert [(c.side, c.fields) for c in done.commands] == [(Side.GRAPH, (groups.TEAMS,))]
 
 
 def test_attendees_changed_while_the_event_is_being_deleted_hold_nothing_back_afterwards() -> None:
