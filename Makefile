@@ -13,6 +13,8 @@ ROUNDS ?= 20
 HELM := v3.19.0
 COMPOSE := v2.10.0
 JOBS ?= 2
+EVENTS ?= 20000
+MAILBOXES ?= 2000
 
 # Compiled code is kept: without, each process that starts here compiles all of Concord anew (container images set this).
 unexport PYTHONDONTWRITEBYTECODE
@@ -68,6 +70,9 @@ soak: setup ## kill and stall real workers on real Kafka, ROUNDS=20 times; print
 
 bench: setup ## latency, fold rate, requests per change, memory: one table from one run
 	$(BIN)/python -m bench
+
+bench-cost: setup ## requests of a backfill of EVENTS=20000, of single edits, and of MAILBOXES=2000 at rest; takes long
+	$(BIN)/python -m bench.cost --events $(EVENTS) --mailboxes $(MAILBOXES)
 
 # helm and Compose's own loader are built once, by Go; promtool comes out of Debian's package without being installed.
 deploy-tools: setup ## fetch what checks the deployment: helm, Compose's loader, promtool, hadolint, Kubernetes' schemas
@@ -132,4 +137,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost flow rules fmt lint types layers check wheel lock proto release-schemas clean

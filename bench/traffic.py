@@ -75,6 +75,17 @@ class Meter:
         """Concord's requests so far."""
         return Counter({(service, kind): n for service, log in self._logs.items() for kind, n in log.kinds.items()})
 
+    def routes(self) -> dict[str, dict[str, int]]:
+        """Concord's requests so far by service, and by method and path without ids, the most frequent first."""
+        found: dict[str, dict[str, int]] = {}
+        for service, log in self._logs.items():
+            counts = [one for one in log.as_json(limit=0)["counts"] if not one["client"].startswith(PEOPLE)]
+            total: Counter[str] = Counter()
+            for one in counts:
+                total[f"{one['method']} {one['route']}"] += one["count"]
+            found[service] = dict(total.most_common())
+        return found
+
 
 @dataclass(frozen=True)
 class Cost:

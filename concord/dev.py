@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Final, Literal
@@ -84,6 +84,8 @@ class DevOptions:
     """Keep the read models too: one process more."""
     console: bool = False
     """Whether the administrator's console runs as well."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the roles in place of the usual ones."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
                 "Unset CONCORD_BROKER to let one be started.",
             )
         on_ready("topics")
-        variables = role_variables(broker.address, simulators, state_dir, options.changes)
+        variables = role_variables(broker.address, simulators, state_dir, options.changes) | dict(options.variables)
         end_leftovers(state_dir / ROLES_FILE)
         more = ((EXPORTER, options.exporter), (PROJECT, options.read_models))
         names = (*ROLES, *(name for name, is_asked_for in more if is_asked_for))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,17 +21,21 @@ from concord.roles.integration_log import IntegrationLog, systems_of
 from concord.roles.salesforce_connection import Salesforce
 from concord.roles.sinks import Sink, options
 from connectors.exchange import run_async
-from connectors.salesforce.sink import apply_commands
-from connectors.salesforce.wire import COLLECTION_MAX
+from connectors.salesforce.sink import ROUND_MAX, apply_commands
 from schemas.commands import Command, Outcome
 from schemas.errors import ConcordError
 from schemas.topics import SALESFORCE_COMMANDS, SYNC_OUTCOMES
 
 APP_NAME: Final = "concord-sink-salesforce"
 
-# How long a round waits for company after its first command, in seconds. Adds itself to the latency of a single edit;
-# a backfill fills its rounds while the round before is under way.
+# How long a round waits for company after its first command, in seconds. Adds itself to the latency of a single edit.
 GATHER_S: Final = 0.01
+# A flood: so many commands within so many seconds, as in a first exchange. Nobody waits for one of them, and a request
+# for two hundred counts as one, so a round then waits for more: until it is full, so long, or until no more come.
+FLOOD_COMMANDS: Final = 60
+FLOOD_S: Final = 5.0
+FILL_S: Final = 8.0
+EBB_S: Final = 1.0
 
 
 def build(config: Config) -> GuardedApp:
@@ -45,7 +52,7 @@ def build(config: Config) -> GuardedApp:
     log = IntegrationLog(salesforce, systems_of(config))
     guarded_agent(app, SYNC_OUTCOMES, log.step, table="integration-log", options=LOG_OPTIONS)
     guarded_agent(
-        app, SALESFORCE_COMMANDS, Sink(rounds.carry_out).step, table="salesforce-done", options=options(COLLECTION_MAX)
+        app, SALESFORCE_COMMANDS, Sink(rounds.carry_out).step, table="salesforce-done", options=options(ROUND_MAX)
     )
     return app
 
@@ -57,6 +64,7 @@ class Rounds:
         self._salesforce = salesforce
         self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
         self._arrived = asyncio.Event()
+        self._times: deque[float] = deque(maxlen=FLOOD_COMMANDS)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -75,17 +83,25 @@ class Rounds:
         """One command's outcome. Raises what its round, or Salesforce for this record, raised."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, outcome))
+        self._times.append(time.monotonic())
         self._arrived.set()
         return await outcome
 
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
-            await asyncio.sleep(GATHER_S)
-            round_, self._waiting = self._waiting[:COLLECTION_MAX], self._waiting[COLLECTION_MAX:]
+            await self._gather()
+            round_, self._waiting = self._waiting[:ROUND_MAX], self._waiting[ROUND_MAX:]
             if not self._waiting:
                 self._arrived.clear()
             await self._carry_out([pair for pair in round_ if not pair[1].done()])
+
+    async def _gather(self) -> None:
+        """Wait for company: a moment, in a flood until the round is full."""
+        await asyncio.sleep(GATHER_S)
+        begun = time.monotonic()
+        while len(self._waiting) < ROUND_MAX and is_worth_waiting(self._times, begun, time.monotonic()):  # noqa: ASYNC110 - time
+            await asyncio.sleep(GATHER_S)
 
     async def _carry_out(self, round_: list[tuple[Command, asyncio.Future[Outcome]]]) -> None:
         if not round_:
@@ -111,6 +127,12 @@ class Rounds:
                 outcome.set_exception(result)
             else:
                 outcome.set_result(result)
+
+
+def is_worth_waiting(arrivals: Sequence[float], begun: float, now: float) -> bool:
+    """Whether a round that began to gather at `begun` waits for more, given when the latest commands arrived. Pure."""
+    is_flood = len(arrivals) >= FLOOD_COMMANDS and arrivals[-1] - arrivals[-FLOOD_COMMANDS] <= FLOOD_S
+    return is_flood and now - begun < FILL_S and now - arrivals[-1] < EBB_S
 
 
 def _must_not_fail(task: asyncio.Task[None]) -> None:

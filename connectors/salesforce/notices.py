@@ -16,8 +16,10 @@ from connectors.exchange import Exchange
 from connectors.salesforce import wire
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.fresh import Fresh, Unreadable
+from connectors.salesforce.marks import is_own
 from connectors.salesforce.source import OBJECT, confirmed, read_records
 from schemas.changes import Change, Notice
+from schemas.state import UNTOLD
 
 RELATION: Final = "EventRelation"
 
@@ -39,13 +41,15 @@ def hear(
 ) -> Exchange[Heard]:  # fmt: skip
     """Read what these notices name. `marks` are those kept of the records named, as text by id.
 
-    `told_until` is up to when everything was told before; `own_user` is the id of our user, "" when unknown.
+    What we saved ourselves is not read: the sink told what the record held behind its write, and the next poll looks
+    again. `told_until` is up to when everything was told before; `own_user` is the id of our user, "" when unknown.
     """
     changed: dict[str, str] = {}
     fresh = Fresh(names, now, ChainMap(changed, cast("MutableMapping[str, str]", marks)))
     fresh.told_until = told_until
     saved, deleted = _note(fresh, notices, own_user)
-    attended = yield from _events_of([one for one in notices if one.entity == RELATION])
+    invited = [one for one in notices if one.entity == RELATION and not is_own(one, own_user)]
+    attended = yield from _events_of(invited)
     wanted = sorted(saved | deleted.keys() | attended)
     rows, relations = yield from read_records(wanted, names)
     for row in rows:
@@ -69,7 +73,8 @@ def _note(fresh: Fresh, notices: Iterable[Notice], own_user: str) -> tuple[set[s
             if mark.is_repeat(notice):
                 continue
             fresh.recent[record_id] = mark.hearing(notice, own_user).to_text()
-            saved.add(record_id)
+            if not is_own(notice, own_user) or mark.sent == UNTOLD:
+                saved.add(record_id)
             if notice.is_deletion:
                 deleted[record_id] = notice.committed_at
     return saved, deleted

@@ -1,4 +1,4 @@
-"""Commands carried out in Salesforce, up to 200 of different pairs in each round of calls. Pure exchanges, no clock.
+"""Commands carried out in Salesforce, hundreds of different pairs in each round of calls. Pure exchanges, no clock.
 
 Every step may be done again: a create carries the unique sync key, so Salesforce itself refuses a second one; an
 update is compared with what the record holds before it is written, and refused by Salesforce if somebody saves the
@@ -34,6 +34,9 @@ from schemas.groups import MARKS, PEOPLE, PRIVACY, ROOMS, TIME
 
 RELATION: Final = "EventRelation"
 
+# Commands of one round: creates, marks and edits share its calls, each call with up to 200 records.
+ROUND_MAX: Final = 600
+
 # How often one round writes to a record that somebody keeps saving. The edge tries again later.
 ATTEMPTS: Final = 3
 
@@ -54,7 +57,7 @@ def apply_commands(
     Raises Throttled, Unavailable or AuthRejected when the round as a whole failed: all of it may be sent again. The
     `requests` of the outcomes sum up to the calls of the round.
     """
-    assert len({command.pair_key for command in commands}) == len(commands) <= wire.COLLECTION_MAX
+    assert len({command.pair_key for command in commands}) == len(commands) <= ROUND_MAX
     try:
         return (yield from _round(commands, now, names))
     except (Throttled, Unavailable, AuthRejected):
@@ -172,14 +175,13 @@ def _write(jobs: list[Job], names: FieldNames) -> Exchange[None]:
     marked = [(job, body) for job, body in changed if body and job.held is None]
     edited = [(job, body) for job, body in changed if body and job.held is not None]
     steps: list[tuple[list[Job], Call]] = []
-    if doomed:
-        steps.append((doomed, wire.delete([job.record_id for job in doomed])))
-    if created:
-        bodies = [{name: value for name, value in job.body().items() if value is not None} for job in created]
-        steps.append((created, wire.insert(OBJECT, bodies)))
-    if marked:
-        records = [{"id": job.record_id, **body} for job, body in marked]
-        steps.append(([job for job, _ in marked], wire.update(OBJECT, records)))
+    steps += [(list(some), wire.delete([job.record_id for job in some])) for some in wire.chunks(doomed)]
+    for some in wire.chunks(created):
+        bodies = [{name: value for name, value in job.body().items() if value is not None} for job in some]
+        steps.append((list(some), wire.insert(OBJECT, bodies)))
+    for part in wire.chunks(marked):
+        records = [{"id": job.record_id, **body} for job, body in part]
+        steps.append(([job for job, _ in part], wire.update(OBJECT, records)))
     steps += [([job], wire.change(OBJECT, job.record_id, body, unmodified_since=job.seen_at)) for job, body in edited]
     lonely = [job for job in created if names.sync_key and not _has_company(job, names)]
     settled = [job for job, _ in (*marked, *edited) if not job.has_relations]

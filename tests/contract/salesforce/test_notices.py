@@ -337,3 +337,33 @@ def test_a_poller_without_a_stream_is_as_before() -> None:
     assert [change.origin for change in poller.poll()] == [""]
     made.wait(timedelta(minutes=1).total_seconds())
     assert poller.poll() == []
+
+
+def test_what_we_saved_ourselves_is_not_read() -> None:
+    """The sink told it. The next poll finds it as it is, with the origin that the events told."""
+    made = follower()
+    event = made.world.org.event(Subject="by a person")
+    made.hear()
+    made.told.clear()
+    before = len(made.world.org.simulator.changes)
+    made.save(event, "api", Subject="by us")
+    assert len(made.world.org.simulator.changes) > before
+    made.hear()
+    assert made.told == []
+    made.world.wait(600)
+    (change,) = made.poll()
+    assert change.item is not None
+    assert change.item.content.subject == "by us"
+
+
+def test_our_save_that_a_poll_left_open_is_closed() -> None:
+    """A poll that saw it first could not know that it was ours."""
+    made = follower()
+    event = made.world.org.event(Subject="first")
+    made.hear()
+    made.world.wait(5)
+    made.save(event, "api", Subject="by us")
+    (open_one,) = [change for change in made.poll() if change.id == event]
+    assert open_one.origin == UNTOLD
+    made.hear()
+    assert made.origins(event)[-1] == "com/salesforce/api/rest/66.0"

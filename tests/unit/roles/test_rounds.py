@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from concord.roles import salesforce_sink
-from concord.roles.salesforce_sink import Rounds
+from concord.roles.salesforce_sink import Rounds, is_worth_waiting
 from connectors.salesforce.fields import FieldNames
 from schemas.changes import Side
 from schemas.commands import Action, Command, Outcome, Result
@@ -88,3 +88,33 @@ def test_a_round_that_the_service_did_not_take_is_not_split(monkeypatch: pytest.
     service = Service({"b": away})
     assert play(monkeypatch, service, "a", "b", "c") == [away, away, away]
     assert service.rounds == [["a", "b", "c"]]
+
+
+def arrivals(count: int, apart_s: float) -> list[float]:
+    """When so many commands arrived, the last at 100 s."""
+    return [100.0 - apart_s * number for number in reversed(range(count))]
+
+
+@pytest.mark.parametrize(
+    ("times", "begun", "now", "waits"),
+    [
+        (arrivals(60, 0.08), 99.9, 100.0, True),
+        (arrivals(59, 0.08), 99.9, 100.0, False),
+        (arrivals(60, 0.1), 99.9, 100.0, False),
+        (arrivals(60, 0.08), 91.9, 100.0, False),
+        (arrivals(60, 0.08), 99.9, 101.1, False),
+        (arrivals(1, 0.03), 99.9, 100.0, False),
+        ([], 99.9, 100.0, False),
+    ],
+    ids=["a flood", "a few", "a trickle", "long enough", "ebb", "one", "none"],
+)
+def test_only_in_a_flood_a_round_waits_to_be_full(times: list[float], begun: float, now: float, waits: bool) -> None:
+    """A single edit waits for nobody; in a first exchange hundreds go out together."""
+    assert is_worth_waiting(times, begun, now) is waits
+
+
+def test_a_full_round_goes_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait, each round takes six hundred."""
+    service = Service({})
+    play(monkeypatch, service, *(f"p{number}" for number in range(1_300)))
+    assert [len(one) for one in service.rounds] == [600, 600, 100]
