@@ -22,16 +22,18 @@ from concord.roles.salesforce_connection import Salesforce
 from concord.roles.sinks import Sink, options
 from connectors.exchange import run_async
 from connectors.salesforce.sink import ROUND_MAX, apply_commands
-from schemas.commands import Command, Outcome
+from schemas.commands import Action, Command, Outcome
 from schemas.errors import ConcordError
+from schemas.groups import MARKS
 from schemas.topics import SALESFORCE_COMMANDS, SYNC_OUTCOMES
 
 APP_NAME: Final = "concord-sink-salesforce"
 
 # How long a round waits for company after its first command, in seconds. Adds itself to the latency of a single edit.
 GATHER_S: Final = 0.01
-# A flood: so many commands within so many seconds, as in a first exchange. Nobody waits for one of them, and a request
-# for two hundred counts as one, so a round then waits for more: until it is full, so long, or until no more come.
+# A flood: so many creates and marks within so many seconds, as in a first exchange. Nobody waits for one of them, and a
+# request for two hundred counts as one, so a round then waits for more: until it is full, so long, or until no more
+# come. Somebody's edit or deletion among them takes the round along at once.
 FLOOD_COMMANDS: Final = 60
 FLOOD_S: Final = 5.0
 FILL_S: Final = 8.0
@@ -64,7 +66,7 @@ class Rounds:
         self._salesforce = salesforce
         self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
         self._arrived = asyncio.Event()
-        self._times: deque[float] = deque(maxlen=FLOOD_COMMANDS)
+        self._times: deque[float] = deque(maxlen=FLOOD_COMMANDS)  # of creates and marks
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -83,7 +85,8 @@ class Rounds:
         """One command's outcome. Raises what its round, or Salesforce for this record, raised."""
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, outcome))
-        self._times.append(time.monotonic())
+        if is_patient(command):
+            self._times.append(time.monotonic())
         self._arrived.set()
         return await outcome
 
@@ -100,8 +103,11 @@ class Rounds:
         """Wait for company: a moment, in a flood until the round is full."""
         await asyncio.sleep(GATHER_S)
         begun = time.monotonic()
-        while len(self._waiting) < ROUND_MAX and is_worth_waiting(self._times, begun, time.monotonic()):  # noqa: ASYNC110 - time
+        while self._may_wait() and is_worth_waiting(self._times, begun, time.monotonic()):  # noqa: ASYNC110 - time
             await asyncio.sleep(GATHER_S)
+
+    def _may_wait(self) -> bool:
+        return len(self._waiting) < ROUND_MAX and all(is_patient(command) for command, _ in self._waiting)
 
     async def _carry_out(self, round_: list[tuple[Command, asyncio.Future[Outcome]]]) -> None:
         if not round_:
@@ -127,6 +133,11 @@ class Rounds:
                 outcome.set_exception(result)
             else:
                 outcome.set_result(result)
+
+
+def is_patient(command: Command) -> bool:
+    """Whether nobody waits for it in a flood: a new event, or our mark on one. Pure."""
+    return command.action is Action.CREATE or command.fields == (MARKS,)
 
 
 def is_worth_waiting(arrivals: Sequence[float], begun: float, now: float) -> bool:

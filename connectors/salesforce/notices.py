@@ -41,14 +41,15 @@ def hear(
 ) -> Exchange[Heard]:  # fmt: skip
     """Read what these notices name. `marks` are those kept of the records named, as text by id.
 
-    What we saved ourselves is not read: the sink told what the record held behind its write, and the next poll looks
-    again. `told_until` is up to when everything was told before; `own_user` is the id of our user, "" when unknown.
+    What we saved ourselves is not read: the sink told what the record held behind its write, flows of that save
+    included, and the next poll looks again. A gap says too little to be taken for ours. `told_until` is up to when
+    everything was told before; `own_user` is the id of our user, "" when unknown.
     """
     changed: dict[str, str] = {}
     fresh = Fresh(names, now, ChainMap(changed, cast("MutableMapping[str, str]", marks)))
     fresh.told_until = told_until
     saved, deleted = _note(fresh, notices, own_user)
-    invited = [one for one in notices if one.entity == RELATION and not is_own(one, own_user)]
+    invited = [one for one in notices if one.entity == RELATION and not _is_told(one, own_user)]
     attended = yield from _events_of(invited)
     wanted = sorted(saved | deleted.keys() | attended)
     rows, relations = yield from read_records(wanted, names)
@@ -59,6 +60,11 @@ def hear(
     for record_id in (yield from confirmed([one for one in unread if not fresh.is_known_deleted(one)])):
         fresh.add_deleted(record_id, wire.instant(deleted[record_id]))
     return Heard(fresh.changes, fresh.unreadable, changed, any(one.is_overflow for one in notices))
+
+
+def _is_told(notice: Notice, own_user: str) -> bool:
+    """Whether the sink told of this change: our own, and no gap."""
+    return is_own(notice, own_user) and not notice.is_gap
 
 
 def _note(fresh: Fresh, notices: Iterable[Notice], own_user: str) -> tuple[set[str], dict[str, datetime]]:
@@ -73,7 +79,7 @@ def _note(fresh: Fresh, notices: Iterable[Notice], own_user: str) -> tuple[set[s
             if mark.is_repeat(notice):
                 continue
             fresh.recent[record_id] = mark.hearing(notice, own_user).to_text()
-            if not is_own(notice, own_user) or mark.sent == UNTOLD:
+            if not _is_told(notice, own_user) or mark.sent == UNTOLD:
                 saved.add(record_id)
             if notice.is_deletion:
                 deleted[record_id] = notice.committed_at

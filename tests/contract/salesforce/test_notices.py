@@ -367,3 +367,15 @@ def test_our_save_that_a_poll_left_open_is_closed() -> None:
     assert open_one.origin == UNTOLD
     made.hear()
     assert made.origins(event)[-1] == "com/salesforce/api/rest/66.0"
+
+
+def test_a_gap_is_read_whoever_it_names() -> None:
+    """It says too little to rely on: neither the fields nor, for certain, who saved."""
+    made = follower()
+    event = made.world.org.event(Subject="first")
+    made.hear()
+    made.told.clear()
+    made.save(event, "api", Subject="second")
+    made.waiting = [replace(notice, change_type="GAP_UPDATE") for notice in made.fetch()]
+    made.hear()
+    assert [change.item.content.subject for change in made.told if change.item is not None] == ["second"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Generator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from concord.roles import salesforce_sink
-from concord.roles.salesforce_sink import Rounds, is_worth_waiting
+from concord.roles.salesforce_sink import FLOOD_COMMANDS, Rounds, is_patient, is_worth_waiting
 from connectors.salesforce.fields import FieldNames
 from schemas.changes import Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.errors import Refused, ServiceError, Unavailable
+from schemas.groups import MARKS, SUBJECT
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -118,3 +120,50 @@ def test_a_full_round_goes_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     service = Service({})
     play(monkeypatch, service, *(f"p{number}" for number in range(1_300)))
     assert [len(one) for one in service.rounds] == [600, 600, 100]
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "waits"),
+    [
+        (Action.CREATE, (), True),
+        (Action.UPDATE, (MARKS,), True),
+        (Action.UPDATE, (MARKS, SUBJECT), False),
+        (Action.UPDATE, (SUBJECT,), False),
+        (Action.DELETE, (), False),
+    ],
+)
+def test_somebody_waits_for_an_edit(action: Action, fields: tuple[str, ...], waits: bool) -> None:
+    """New events and our marks wait for company, what somebody changed does not."""
+    assert is_patient(replace(command("p"), action=action, fields=fields)) is waits
+
+
+@pytest.mark.parametrize("has_edit", [True, False])
+def test_an_edit_takes_the_flood_along(monkeypatch: pytest.MonkeyPatch, has_edit: bool) -> None:
+    """In a flood of creates a round waits; an edit among them sends it off."""
+    service = Service({})
+    monkeypatch.setattr(salesforce_sink, "apply_commands", service.apply)
+    waits: list[float] = []
+    plain = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await plain(0)
+
+    async def names() -> FieldNames:
+        return FieldNames()
+
+    salesforce: Any = SimpleNamespace(client=SimpleNamespace(send_async=None), names=names)
+    monkeypatch.setattr(salesforce_sink.asyncio, "sleep", sleep)
+    monkeypatch.setattr(salesforce_sink, "EBB_S", 0.05)
+    creates = [replace(command(f"p{number}"), action=Action.CREATE) for number in range(FLOOD_COMMANDS)]
+
+    async def scenario() -> None:
+        rounds = Rounds(salesforce)
+        await rounds.start()
+        more = [command("edit")] if has_edit else []
+        await asyncio.wait_for(asyncio.gather(*(rounds.carry_out(one) for one in (*creates, *more))), 5)
+        await rounds.stop()
+
+    asyncio.run(scenario())
+    assert len(service.rounds) == 1
+    assert (len(waits) == 1) is has_edit
