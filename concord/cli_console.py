@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from concord.cli_output import print_json, print_table, say
+from concord.cli_output import plural, print_json, print_table, say
 from concord.config import load_config
 
 PANEL: Final = "Run"
@@ -20,6 +20,11 @@ console = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and . _ @ -", show_default=False)]
 AsRole = Annotated[str, typer.Option("--role", help="viewer, operator or administrator.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+Days = Annotated[int, typer.Option(min=1, max=3650, help="How long it counts.")]
+
+tokens = typer.Typer(help="Access tokens of programs that use the API under /api/v1.", no_args_is_help=True)
+console.add_typer(tokens, name="token")
 
 
 def register(app: typer.Typer) -> None:
@@ -108,6 +113,51 @@ def accounts_remove(name: Name) -> None:
 
     accounts_of(load_config("nothing")).remove(name)
     say(f"{name} cannot sign in any more.")
+
+
+@tokens.command("add")
+def tokens_add(name: Name, role: AsRole = "viewer", days: Days = 90) -> None:
+    """Let a program use the API under /api/v1; prints its token once.
+
+    The program sends it as `Authorization: Bearer TOKEN`.
+
+    Example: concord console token add reporting --role viewer --days 365
+    """
+    from datetime import timedelta
+
+    from concord.console.accounts import read_role
+    from concord.console.serving import programs_of
+
+    token = programs_of(load_config("nothing")).add(name, read_role(role), timedelta(days=days))
+    say(f"{name} uses the token {token} (shown only now) for {plural(days, 'day')}.")
+
+
+@tokens.command("list")
+def tokens_list(as_json: AsJson = False) -> None:
+    """Which programs have a token, what they may do, and until when."""
+    from concord.console.serving import programs_of
+
+    found = sorted(programs_of(load_config("nothing")).all().values(), key=lambda one: one.name)
+    if as_json:
+        print_json([{"name": one.name, "role": one.role.word, "ends": one.ends} for one in found])
+    elif found:
+        print_table(
+            ("name", "role", "ends"), [(one.name, one.role.word, f"{one.ends:%Y-%m-%d %H:%M} UTC") for one in found]
+        )
+    else:
+        say("None yet: `concord console token add NAME` makes one.")
+
+
+@tokens.command("remove")
+def tokens_remove(name: Name) -> None:
+    """Take a program's token away; it counts no more at once.
+
+    Example: concord console token remove reporting
+    """
+    from concord.console.serving import programs_of
+
+    programs_of(load_config("nothing")).remove(name)
+    say(f"The token of {name} does not count any more.")
 
 
 def _say_password(name: str, password: str) -> None:

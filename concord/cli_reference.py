@@ -153,7 +153,49 @@ def metrics_page() -> str:
     return _METRICS.format(made=MADE, rows="\n".join(rows))
 
 
-PAGES: Final = {"cli.md": command_page, "configuration.md": configuration_page, "metrics.md": metrics_page}
+_API: Final = """\
+# The API
+
+{made}
+
+Everything that the console's pages do, for programs. `GET {root}/openapi.json` describes each operation in full
+(OpenAPI 3.1): parameters, bodies, answers.
+
+    TOKEN=$(concord console token add reporting --role viewer --days 90 | grep -o 'concord_[^ ]*')
+    curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8940{root}/overview
+
+- A program sends a token, `concord console token remove` takes it away. It acts under the name `token:NAME`, with
+  the role that it was made with.
+- A script of a browser that is signed in uses its cookie; for writes it also sends the header `X-Concord-Token`
+  with the `token` that `GET {root}/session` gives.
+- Lists take `start` and `limit` (at most {most}); `next` is the address of the rows that follow, or null.
+- Every write may be sent again: it takes effect once. What was looked at is named (`mark`, `seen`, `number`); if it
+  has changed meanwhile, nothing is done.
+- Errors are `application/problem+json` (RFC 9457): `detail` says what to do, `problems` names each value that is
+  wrong. Private events carry no text.
+
+| operation | role | what |
+| --- | --- | --- |
+{rows}
+"""
+
+
+def api_page() -> str:
+    """The API as Markdown: how to call it, and every operation."""
+    from concord.console.app import operations
+    from concord.console.operations import ROOT, ROWS_MAX
+
+    rows = [
+        f"| `{page.method} {page.path}` | {page.needs.word if page.needs is not None else ''} | {page.api.summary} |"
+        for page in operations()
+        if page.api is not None
+    ]
+    return _API.format(made=MADE, root=ROOT, most=ROWS_MAX, rows="\n".join(rows))
+
+
+PAGES: Final = {
+    "cli.md": command_page, "configuration.md": configuration_page, "metrics.md": metrics_page, "api.md": api_page
+}  # fmt: skip
 
 
 def main(folder: Path = FOLDER) -> int:

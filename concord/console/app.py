@@ -6,6 +6,7 @@ import mimetypes
 import time
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -18,8 +19,26 @@ from starlette.types import ASGIApp
 
 from concord.console import events, held, overview, settings, sign_in, users
 from concord.console.accounts import Accounts
+from concord.console.api import (
+    events as api_events,
+)  # fmt: skip
+from concord.console.api import (
+    held as api_held,
+)
+from concord.console.api import (
+    overview as api_overview,
+)
+from concord.console.api import (
+    settings as api_settings,
+)
+from concord.console.api import (
+    users as api_users,
+)
+from concord.console.api.document import described
 from concord.console.desk import Desk
+from concord.console.operations import ROOT, problem
 from concord.console.pages import Page, Site, route
+from concord.console.programs import Programs
 from concord.console.rendering import rendered
 from concord.console.sessions import FormTokens, Sessions
 from concord.console.shield import Shield
@@ -33,12 +52,22 @@ STATIC_CACHE: Final = "public, max-age=3600"
 
 def pages() -> tuple[Page, ...]:
     """Every page. A new one is under the same guard, and under the same tests."""
-    return tuple(page for part in (sign_in, overview, users, events, held, settings) for page in part.pages())
+    shown = tuple(page for part in (sign_in, overview, users, events, held, settings) for page in part.pages())
+    return (*shown, *operations())
+
+
+@cache
+def operations() -> tuple[Page, ...]:
+    """Every operation of the API, its description included."""
+    parts = (api_overview, api_users, api_events, api_held, api_settings)
+    found = tuple(page for part in parts for page in part.pages())
+    return (*found, described(found))
 
 
 def console_app(
     desk: Desk,
     accounts: Accounts,
+    programs: Programs,
     *,
     hosts: Collection[str] = (),
     is_secure: bool = False,
@@ -46,7 +75,7 @@ def console_app(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ASGIApp:
     """The application. `hosts` are the names it answers to beside this machine's own; `is_secure`: reached over TLS."""
-    site = Site(desk, accounts, Sessions(clock), FormTokens(), Throttle(clock), now, is_secure)
+    site = Site(desk, accounts, Sessions(clock), FormTokens(), Throttle(clock), now, is_secure, programs)
     routes = [route(site, page) for page in pages()]
     inner = Starlette(
         routes=[*routes, *(_static(name) for name in STATIC)], exception_handlers={HTTPException: _not_there}
@@ -67,8 +96,10 @@ def _static(name: str) -> Route:
     return Route(f"/static/{name}", answer, methods=["GET"])
 
 
-async def _not_there(_: Request, error: Exception) -> Response:
+async def _not_there(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
+    if request.url.path.startswith(f"{ROOT}/"):
+        return problem(status, f"`{ROOT}/openapi.json` says what there is.")
     what = "There is no such page." if status == 404 else "This page does not take that."
     return Response(
         rendered("stopped.html", session=None, path="", token="", notice="", what=what, fix="", now=None),

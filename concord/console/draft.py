@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from schemas.errors import ConfigError
 from schemas.settings import UserSetting
 
 T = TypeVar("T")
@@ -108,6 +109,26 @@ def _keep_difference(kept: dict[str, T], key: str, wanted: T, is_so: T) -> None:
         kept.pop(key, None)
     else:
         kept[key] = wanted
+
+
+def draft_of(changes: Iterable[tuple[str, bool | None, str | None]], everybody: Iterable[Person]) -> Draft:
+    """A draft of (person, Sync Events, Primary Mailbox) rows; None: as it is. Raises ConfigError that lists every
+    person and mailbox that is not known."""
+    known, draft, problems = {person.key: person for person in everybody}, Draft(), []
+    for key, is_enabled, primary in changes:
+        person = known.get(key)
+        if person is None:
+            problems.append(f"{key!r} is nobody known")
+        elif not person.is_matched:
+            problems.append(f"{person.name}: no Salesforce user has this address")
+        elif primary is not None and primary not in {one.mailbox for one in person.mailboxes}:
+            problems.append(f"{primary!r} is no mailbox of {person.name}")
+        else:
+            draft.enabled |= {} if is_enabled is None else {key: is_enabled}
+            draft.primary |= {} if primary is None else {key: primary}
+    if problems:
+        raise ConfigError(problems, "Nothing was changed.")
+    return draft
 
 
 def users_as_wanted(changed: Iterable[Person], draft: Draft) -> list[UserSetting]:

@@ -49,16 +49,21 @@ def search(visit: Visit) -> Response:
     found = visit.desk.find(text) if text else []
     if len(found) == 1:
         return visit.go(_address(found[0].pair_key))
-    ordered = sorted(found, key=lambda one: (one.content is None, one.content and one.content.span.start_utc))
-    rows = [(one, _address(one.pair_key), *_list_words(one)) for one in ordered[:LISTED]]
+    rows = [(one, _address(one.pair_key), *list_words(one)) for one in in_order(found)[:LISTED]]
     return visit.show("events.html", search=text, rows=rows, more=max(0, len(found) - LISTED))
+
+
+def in_order(found: list[Found]) -> list[Found]:
+    """By start; those never read last."""
+    return sorted(found, key=lambda one: (one.content is None, one.content and one.content.span.start_utc))
 
 
 def _address(pair_key: str) -> str:
     return f"/event?{urlencode({'pair': pair_key})}"
 
 
-def _list_words(found: Found) -> tuple[str, str]:
+def list_words(found: Found) -> tuple[str, str]:
+    """Subject and time of an event in a list."""
     if found.content is None:
         return "An event that was never read", ""
     subject = HIDDEN if found.is_private else found.content.subject or "An event without a subject"
@@ -80,7 +85,7 @@ def show(visit: Visit) -> Response:
         "event.html", story=story, title=title_of(story), sides=sides, stands=STATUS_LABELS[story.state.status],
         why=reason(story.state.reason).text if story.state.reason else "",
         moments=[told(moment, story.settings) for moment in story.moments],
-        is_refused=_is_refused(story.state), may_act=visit.who.role >= Role.OPERATOR,
+        is_refused=is_refused(story.state), may_act=visit.who.role >= Role.OPERATOR,
     )  # fmt: skip
 
 
@@ -91,7 +96,8 @@ def _side_words(held: Any, settings: Settings) -> tuple[str, str]:
     return where or "there", held.item.id
 
 
-def _is_refused(state: PairState) -> bool:
+def is_refused(state: PairState) -> bool:
+    """Whether a service refused its last write."""
     return state.status is Status.ERROR
 
 
@@ -142,7 +148,7 @@ def retry(visit: Visit) -> Response:
     """Try a refused write once more. Safe to press twice."""
     key = visit.form.one("pair")
     story = _story(visit, key)
-    if not _is_refused(story.state):
+    if not is_refused(story.state):
         return visit.go(_address(key), "Nothing to try again: it is not in error.")
     visit.desk.retry(story.pair_key, by=visit.who.name)
     return visit.go(_address(key), "It is tried again; the story below shows how it goes.")
@@ -163,20 +169,30 @@ def _asked(visit: Visit, decision: str, side: str, force: str) -> tuple[Proposal
 
 
 def _proposal(visit: Visit, proposal: Proposal, force: bool, problem: str = "") -> Response:
-    why = ""
-    if not proposal.writes:
-        told = proposal.reason not in ("", "undone")
-        why = reason(proposal.reason).text if told else "Both sides hold this already."
     changed = ", ".join(NAMES.get(group, group) for group in proposal.changed)
     return visit.show(
-        "undo.html", proposal=proposal, force=force, why=why, changed=changed, problem=problem, seen=_digest(proposal),
+        "undo.html", proposal=proposal, force=force, why=why_nothing(proposal), changed=changed,
+        problem=problem, seen=digest(proposal),
         writes=[(f"{one.action} in {service(one.side)}", value_rows(one, is_private=proposal.is_private))
                 for one in proposal.writes],
         mails=mail_words(proposal), back=_address(proposal.pair_key), side=visit.query.one("side"),
     )  # fmt: skip
 
 
-def _digest(proposal: Proposal) -> str:
+def why_nothing(proposal: Proposal) -> str:
+    """Why an undo would write nothing, "" when it would."""
+    if proposal.writes:
+        return ""
+    is_told = proposal.reason not in ("", "undone")
+    return reason(proposal.reason).text if is_told else "Both sides hold this already."
+
+
+def may_undo(proposal: Proposal, *, force: bool) -> bool:
+    """Whether this undo may be asked for."""
+    return bool(proposal.writes) and (force or not (proposal.is_repeated or proposal.changed))
+
+
+def digest(proposal: Proposal) -> str:
     """Names what was shown: an undo that would do something else by now has another."""
     return hashlib.sha256(repr(proposal.undo).encode()).hexdigest()
 
@@ -186,9 +202,9 @@ def undo(visit: Visit) -> Response:
     form = visit.form
     proposal, force = _asked(visit, form.one("decision"), form.one("side"), form.one("force"))
     visit.query = form
-    if form.one("seen") != _digest(proposal):
+    if form.one("seen") != digest(proposal):
         return _proposal(visit, proposal, force, "The event has changed since. Look again.")
-    if not proposal.writes or ((proposal.is_repeated or proposal.changed) and not force):
+    if not may_undo(proposal, force=force):
         return _proposal(visit, proposal, force, "Nothing was asked for.")
     visit.desk.undo(proposal, by=visit.who.name)
     return visit.go(_address(proposal.pair_key), "The undo is asked for; the story below shows how it goes.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from starlette.responses import Response
@@ -25,13 +26,19 @@ def mark(row: Waiting) -> str:
     return f"{row.hold.digest} {row.pair_key}"
 
 
-def _rows(visit: Visit) -> list[Waiting]:
+def rows_of(visit: Visit) -> list[Waiting]:
+    """Everything that waits."""
     return waiting(visit.desk.pairs().states, in_force(visit.desk.documents()))
+
+
+def of_marks(visit: Visit, wanted: Collection[str]) -> list[Waiting]:
+    """What waits under these marks."""
+    return [row for row in rows_of(visit) if mark(row) in wanted]
 
 
 def show(visit: Visit) -> Response:
     """What waits; `user` and `kind` narrow it."""
-    rows, user, kind = _rows(visit), visit.query.one("user"), visit.query.one("kind")
+    rows, user, kind = rows_of(visit), visit.query.one("user"), visit.query.one("kind")
     users = sorted({row.user for row in rows})
     found = [row for row in rows if user in ("", row.user) and kind in ("", row.hold.kind)]
     return visit.show(
@@ -43,7 +50,7 @@ def show(visit: Visit) -> Response:
 def review(visit: Visit) -> Response:
     """What would be done with those that are ticked."""
     verb, wanted = visit.form.one("verb"), set(visit.form.all("hold"))
-    rows = [row for row in _rows(visit) if mark(row) in wanted]
+    rows = of_marks(visit, wanted)
     if verb not in VERBS or not rows:
         return visit.go("/held", "Tick what you mean, then press again." if not wanted else _changed(len(wanted)))
     return visit.show(
@@ -55,7 +62,7 @@ def review(visit: Visit) -> Response:
 def act(visit: Visit) -> Response:
     """Release or drop what was shown, and nothing that came in its place. Sent twice, it acts once."""
     verb, wanted = visit.form.one("verb"), set(visit.form.all("hold"))
-    rows = [row for row in _rows(visit) if mark(row) in wanted]
+    rows = of_marks(visit, wanted)
     if verb not in VERBS or not rows:
         return visit.go("/held", _changed(len(wanted)))
     visit.desk.act(rows, VERBS[verb], by=visit.who.name)

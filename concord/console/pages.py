@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -17,6 +18,16 @@ from concord.connecting import BrokerUnreachable
 from concord.console.accounts import Accounts, Role
 from concord.console.desk import Desk
 from concord.console.forms import BadForm, Form, read_form, read_query
+from concord.console.operations import (
+    TOKEN_HEADER,
+    BadRequest,
+    Operation,
+    problem,
+    read_asked,
+    read_body,
+    refused,
+)  # fmt: skip
+from concord.console.programs import Programs
 from concord.console.rendering import rendered
 from concord.console.sessions import FormTokens, Session, Sessions
 from concord.console.shield import TooLarge, is_same_origin
@@ -25,6 +36,8 @@ from concord.observing import stack_places
 from schemas.errors import ConcordError
 
 log: Final = structlog.get_logger(__name__)
+
+M = TypeVar("M", bound=BaseModel)
 
 SIGN_IN: Final = "/sign-in"
 TOKEN_FIELD: Final = "token"
@@ -43,6 +56,7 @@ class Site:
     throttle: Throttle
     now: Callable[[], datetime]
     is_secure: bool
+    programs: Programs
 
     @property
     def session_cookie(self) -> str:
@@ -68,6 +82,12 @@ class Visit:
     parts: dict[str, str]
     query: Form
     form: Form = field(default_factory=Form)
+    is_program: bool = False
+    """Whether it came with an access token instead of a session."""
+    asked: BaseModel | None = None
+    """The parameters of an operation."""
+    sent: BaseModel | None = None
+    """The body of an operation."""
 
     @property
     def who(self) -> Session:
@@ -79,6 +99,16 @@ class Visit:
     def desk(self) -> Desk:
         """What pages ask."""
         return self.site.desk
+
+    def asks(self, shape: type[M]) -> M:
+        """The parameters of an operation that declares them in this shape."""
+        assert isinstance(self.asked, shape), "the guard has read them"
+        return self.asked
+
+    def takes(self, shape: type[M]) -> M:
+        """The body of an operation that declares it in this shape."""
+        assert isinstance(self.sent, shape), "the guard has read it"
+        return self.sent
 
     def show(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """The page, with what every page shows."""
@@ -111,13 +141,15 @@ Answer = Callable[[Visit], Response]
 
 @dataclass(frozen=True)
 class Page:
-    """One path and method. `needs` None: nobody has to sign in. `is_part`: renews itself, which is no sign of life."""
+    """One path and method. `needs` None: nobody has to sign in. `is_part`: renews itself, which is no sign of life.
+    `api`: answers JSON, to browsers and to programs."""
 
     path: str
     answer: Answer
     needs: Role | None
     method: str = "GET"
     is_part: bool = False
+    api: Operation | None = None
 
 
 def route(site: Site, page: Page) -> Route:
@@ -128,6 +160,8 @@ def route(site: Site, page: Page) -> Route:
             visit = _visit(site, page, request)
         except ConcordError as error:
             log.error("nobody can be let in", why=error.what)
+            if page.api is not None:
+                return problem(503, "The accounts of the console cannot be read: its log says why.")
             return PlainTextResponse("The accounts of the console cannot be read: its log says why.\n", 503)
         try:
             return _refusal(visit, request) or await _answer(visit, request)
@@ -137,8 +171,11 @@ def route(site: Site, page: Page) -> Route:
             return _stop(visit, 413, "That is more than any form of the console holds.", "")
         except ClientDisconnect:
             return Response(status_code=400)
+        except BadRequest as bad:
+            return problem(bad.status, bad.detail, bad.problems)
         except ConcordError as error:
-            return _stop(visit, 503 if isinstance(error, BrokerUnreachable) else 409, error.what, error.fix)
+            status = 503 if isinstance(error, BrokerUnreachable) else 409
+            return refused(error, status) if page.api is not None else _stop(visit, status, error.what, error.fix)
         except Exception as error:  # noqa: BLE001  # its text may hold what is in records: name and place only
             log.error("a page failed", page=page.path, error=type(error).__name__, places=stack_places(error))
             what = "This is a fault in Concord, not in what you did."
@@ -150,6 +187,8 @@ def route(site: Site, page: Page) -> Route:
 async def _answer(visit: Visit, request: Request) -> Response:
     """The page's own answer. Raises BadForm and TooLarge."""
     visit.query = read_query(request.url.query.encode())
+    if visit.page.api is not None:
+        return await _operate(visit, visit.page.api, request)
     if visit.page.method == "POST":
         visit.form = read_form(await request.body(), request.headers.get("content-type", ""))
         if not _is_ours(visit, request):
@@ -158,7 +197,23 @@ async def _answer(visit: Visit, request: Request) -> Response:
     return await run_in_threadpool(visit.page.answer, visit)
 
 
+async def _operate(visit: Visit, told: Operation, request: Request) -> Response:
+    """The answer of an operation. Raises BadRequest, BadForm and TooLarge."""
+    body = await request.body()
+    if visit.page.method != "GET" and not visit.is_program and not _is_ours(visit, request):
+        return _stop(visit, 403, f"Send the session's own token in {TOKEN_HEADER}, from a page of the console.", "")
+    visit.asked = read_asked(told, visit.query)
+    visit.sent = read_body(told, body, request.headers.get("content-type", ""))
+    return await run_in_threadpool(visit.page.answer, visit)
+
+
 def _visit(site: Site, page: Page, request: Request) -> Visit:
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    if page.api is not None and scheme:
+        session = site.programs.session_of(bearer.strip()) if scheme.casefold() == "bearer" else None
+        address = request.client.host if request.client is not None else ""
+        parts = dict(request.path_params)
+        return Visit(site, page, session, "", address, request.url.path, parts, Form(), is_program=True)
     token = request.cookies.get(site.session_cookie, "")
     session = _session(site, token, is_sign_of_life=not page.is_part)
     cookie = token if session is not None else request.cookies.get(site.visit_cookie, "")
@@ -183,6 +238,8 @@ def _refusal(visit: Visit, request: Request) -> Response | None:
     needs = visit.page.needs
     if needs is None:
         return None
+    if visit.session is None and visit.page.api is not None:
+        return _stop(visit, 401, "Sign in, or send `Authorization: Bearer` with a token that counts.", "")
     if visit.session is None:
         if visit.page.is_part and RENEWAL in request.headers:
             return Response(status_code=401, headers={"hx-redirect": SIGN_IN})
@@ -195,8 +252,11 @@ def _refusal(visit: Visit, request: Request) -> Response | None:
 
 
 def _is_ours(visit: Visit, request: Request) -> bool:
-    return is_same_origin(request.headers) and visit.site.tokens.is_right(visit.cookie, visit.form.one(TOKEN_FIELD))
+    given = request.headers.get(TOKEN_HEADER, "") if visit.page.api is not None else visit.form.one(TOKEN_FIELD)
+    return is_same_origin(request.headers) and visit.site.tokens.is_right(visit.cookie, given)
 
 
 def _stop(visit: Visit, status: int, what: str, fix: str) -> Response:
+    if visit.page.api is not None:
+        return problem(status, " ".join(filter(None, (what, fix))))
     return visit.show("stopped.html", status=status, what=what, fix=fix)

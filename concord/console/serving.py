@@ -13,6 +13,8 @@ from concord.config import Config
 from concord.console.accounts import FILE, Accounts
 from concord.console.app import LOOPBACK, console_app
 from concord.console.desk import BrokerDesk
+from concord.console.programs import FILE as TOKENS
+from concord.console.programs import Programs
 from schemas.errors import ConfigError
 
 log: Final = structlog.get_logger(__name__)
@@ -26,6 +28,11 @@ END_S: Final = 5
 def accounts_of(config: Config) -> Accounts:
     """The accounts of this deployment."""
     return Accounts(config.data_dir / FILE)
+
+
+def programs_of(config: Config) -> Programs:
+    """The access tokens of this deployment."""
+    return Programs(config.data_dir / TOKENS)
 
 
 def address_of(config: Config) -> str:
@@ -57,7 +64,8 @@ def run_console(config: Config) -> None:
     desk = BrokerDesk(config.broker)
     is_secure = config.console_url.startswith("https://")
     known_as = urlsplit(config.console_url).hostname
-    app = console_app(desk, accounts_of(config), hosts=[known_as] if known_as else [], is_secure=is_secure)
+    hosts = [known_as] if known_as else []
+    app = console_app(desk, accounts_of(config), programs_of(config), hosts=hosts, is_secure=is_secure)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -11,7 +12,7 @@ from starlette.responses import Response
 from concord.console.accounts import Role
 from concord.console.desk import in_force
 from concord.console.pages import Page, Visit
-from concord.console.setting_words import INTEGRATION, SYNC, Field, changes, user_changes
+from concord.console.setting_words import FIELDS, INTEGRATION, SYNC, Field, changes, user_changes
 from schemas.changes import Side
 from schemas.commands import Action
 from schemas.errors import ConfigError
@@ -65,9 +66,9 @@ def save(visit: Visit, tab: str) -> Response:
     seen = visit.form.one("number")
     updates = {field.name: visit.form.one(field.name) for field in _TABS[tab][1] if field.name in visit.form}
     before = in_force(visit.desk.documents())
-    clash = [name for name in updates if str(before.number) != seen and _changed_since(visit, seen, name)]
+    clash = clashes(visit.desk.documents(), seen, updates)
     if clash:
-        words = ", ".join(field.label for field in _TABS[tab][1] if field.name in clash)
+        words = ", ".join(clash)
         return visit.go(
             f"/settings/{tab}", f"Nothing was saved: {before.changed_by} changed {words} meanwhile. Look again."
         )
@@ -85,17 +86,21 @@ def _next(current: Settings, updates: dict[str, str], *, by: str, now: datetime)
     return change_settings(current, updates, by=by, now=now)
 
 
-def _changed_since(visit: Visit, seen: str, name: str) -> bool:
-    """Whether somebody saved another value of this setting after the document that was looked at."""
-    documents = visit.desk.documents()
+def clashes(documents: list[Settings], seen: str, updates: Mapping[str, str]) -> list[str]:
+    """Labels of the settings of which somebody saved another value after the document of this number. Pure."""
     looked_at = next((one for one in documents if str(one.number) == seen), Settings())
-    now_text = visit.form.one(name)
-    value = _text_of(in_force(documents), name)
-    return value not in (_text_of(looked_at, name), now_text)
+    current = in_force(documents)
+    if str(current.number) == seen:
+        return []
+    return [
+        FIELDS[name].label
+        for name, wanted in updates.items()
+        if _text_of(current, name) not in (_text_of(looked_at, name), wanted)
+    ]
 
 
 def _text_of(document: Settings, name: str) -> str:
-    return next(field.value(document) for field in (*SYNC, *INTEGRATION) if field.name == name)
+    return FIELDS[name].value(document)
 
 
 def _sent(visit: Visit, tab: str, document: Settings) -> tuple[dict[str, str], dict[str, str]]:
@@ -135,13 +140,15 @@ def _events(count: int) -> str:
     return "1 event" if count == 1 else f"{count:,} events"
 
 
+def told_history(documents: list[Settings]) -> list[tuple[Settings, Settings]]:
+    """Each document with the one before it, the newest first. Pure."""
+    return list(zip([Settings(), *documents], documents, strict=False))[::-1]
+
+
 def history(visit: Visit) -> Response:
     """Every document, newest first: who, when, what."""
-    documents = visit.desk.documents()
-    rows = []
-    for before, after in zip([Settings(), *documents], documents, strict=False):
-        rows.append((after, changes(before, after), user_changes(before, after)))
-    rows.reverse()
+    told = told_history(visit.desk.documents())
+    rows = [(after, changes(before, after), user_changes(before, after)) for before, after in told]
     text = visit.query.one("from", "0")
     first = int(text) if text.isdecimal() and len(text) < 9 else 0
     return visit.show("history.html", rows=rows[first : first + PAGE], first=first, page=PAGE, total=len(rows))

@@ -7,8 +7,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from concord.console.operations import ROOT, problem
 
 # Bytes. A page of users is the largest form, some ten kilobytes.
 BODY_MAX: Final = 500_000
@@ -62,7 +64,7 @@ class Shield:
                     found["strict-transport-security"] = TRANSPORT
             await send(message)
 
-        refusal = self._refusal(headers)
+        refusal = self._refusal(headers, scope["path"])
         if refusal is not None:
             return await refusal(scope, receive, send_with_headers)
         left = BODY_MAX
@@ -77,12 +79,13 @@ class Shield:
 
         return await self._app(scope, receive_within, send_with_headers)
 
-    def _refusal(self, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, headers: Headers, path: str) -> Response | None:
         if host_of(headers.get("host", "")) not in self._hosts:
             return PlainTextResponse("The console does not answer to this name: see CONCORD_CONSOLE_URL.\n", 421)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > BODY_MAX:
-            return PlainTextResponse("That is more than any form of the console holds.\n", 413)
+            what = "That is more than any form of the console holds."
+            return problem(413, what) if path.startswith(ROOT) else PlainTextResponse(f"{what}\n", 413)
         return None
 
 

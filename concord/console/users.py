@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
@@ -85,11 +85,8 @@ def _listing(visit: Visit) -> Listing:
 def show(visit: Visit) -> Response:
     """The table, with what is not saved yet."""
     listing, draft = _listing(visit), visit.who.draft
-    pairs = visit.desk.pairs()
-    standings = {
-        row.mailbox: row for row in standing_of(pairs.states, pairs.observed, listing.settings, visit.site.now())
-    }
-    rows = [Row(person, *draft.wants(person), _standing(person, standings)) for person in listing.shown]
+    standings = standing_by_mailbox(visit, listing.settings)
+    rows = [Row(person, *draft.wants(person), standing_of_person(person, standings)) for person in listing.shown]
     changed = draft.changed(listing.everybody)
     return visit.show(
         "users.html", listing=listing, rows=rows, unsaved=len(changed),
@@ -98,7 +95,14 @@ def show(visit: Visit) -> Response:
     )  # fmt: skip
 
 
-def _standing(person: Person, standings: dict[str, Standing]) -> Standing | None:
+def standing_by_mailbox(visit: Visit, settings: Settings) -> dict[str, Standing]:
+    """How the events of each mailbox stand."""
+    pairs = visit.desk.pairs()
+    return {row.mailbox: row for row in standing_of(pairs.states, pairs.observed, settings, visit.site.now())}
+
+
+def standing_of_person(person: Person, standings: Mapping[str, Standing]) -> Standing | None:
+    """How the events of all their mailboxes stand."""
     own = [standings[one.mailbox] for one in person.mailboxes if one.mailbox in standings]
     return total(own) if own else None
 

@@ -18,6 +18,7 @@ from concord.changing import known_users
 from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import Backlog, Pairs, People, in_force
+from concord.console.programs import Programs
 from concord.finding import Found, Story
 from concord.held import Waiting
 from concord.undoing import Proposal, read_number, rehearsed
@@ -251,6 +252,7 @@ class Console:
     desk: PaperDesk
     accounts: Accounts
     passwords: dict[Role, str]
+    programs: Programs
     app: Any = None
     seconds: float = 0.0
 
@@ -267,8 +269,15 @@ def console_at(folder: Path, *, is_secure: bool = False, hosts: tuple[str, ...] 
     """A console whose accounts are in this folder."""
     accounts = Accounts(folder / "accounts.json")
     passwords = {role: accounts.set(name, role) for role, name in NAMES.items()}
-    console = Console(PaperDesk(), accounts, passwords)
+    programs = Programs(folder / "tokens.json", lambda: NOW)
+    console = Console(PaperDesk(), accounts, passwords, programs)
     console.app = console_app(
-        console.desk, accounts, hosts=hosts, is_secure=is_secure, clock=lambda: console.seconds, now=lambda: NOW
+        console.desk,
+        accounts,
+        programs,
+        hosts=hosts,
+        is_secure=is_secure,
+        clock=lambda: console.seconds,
+        now=lambda: NOW,
     )
     return console

@@ -14,6 +14,7 @@ from support.history import PRIVATE
 from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import BrokerDesk
+from concord.console.programs import Programs
 from concord.reading import read_topics
 from schemas.codec import decode
 from schemas.journal import OperatorAction, OperatorVerb
@@ -28,7 +29,7 @@ def browser(firm: Firm, tmp_path: Path) -> Iterator[Browser]:
     accounts = Accounts(tmp_path / "accounts.json")
     password = accounts.set("olga", Role.ADMINISTRATOR)
     desk = BrokerDesk(firm.address)
-    browser = Browser(console_app(desk, accounts))
+    browser = Browser(console_app(desk, accounts, Programs(tmp_path / "tokens.json")))
     browser.sign_in("olga", password)
     yield browser
     desk.close()
@@ -46,6 +47,18 @@ def test_what_the_console_saves_the_command_line_shows(firm: Firm, browser: Brow
     after = json.loads(firm.run("settings", "show", "--json").stdout)
     assert (after["number"], after["inbound_years"]) == (before["number"] + 1, int(wanted))
     assert after["changed_by"] == "olga"
+
+
+def test_what_the_api_saves_the_command_line_shows(firm: Firm, browser: Browser) -> None:
+    """Under the name of who asked, once however often it is sent."""
+    before = json.loads(firm.run("settings", "show", "--json").stdout)
+    told = browser.get("/api/v1/session").response.json()
+    wanted = {"number": before["number"], "settings": {"outbound_months": str(before["outbound_months"] + 1)}}
+    for _ in range(2):
+        seen = browser.ask("PATCH", "/api/v1/settings", json=wanted, headers={"x-concord-token": told["token"]})
+        assert seen.response.json()["number"] == before["number"] + 1
+    after = json.loads(firm.run("settings", "show", "--json").stdout)
+    assert (after["outbound_months"], after["changed_by"]) == (before["outbound_months"] + 1, "olga")
 
 
 def test_what_the_command_line_saves_the_console_shows(firm: Firm, browser: Browser) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from support.console import Console
+from support.console_firm import with_held
 from support.history import CLIENT, PRIVATE, REFUSED, REVIEW, tell_conflict, tell_private, tell_refused
 from support.simulation_pairs import TWO_WAY, content
 
@@ -14,23 +15,6 @@ from concord.console.accounts import Role
 from schemas.calendar import Sensitivity
 
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m"
-
-
-def with_held(console: Console, count: int = 2, subject: str = "Invite", **members: object) -> Console:
-    """So many Practifi events whose invitations wait."""
-    history = console.desk.history
-    history.settings = replace(TWO_WAY, invitation_limit_per_write=1, sync_private_events=True)
-    history.partition.settings = history.settings
-    people = tuple(
-        replace(CLIENT, address=f"client{number}@out.example", record_id=f"003{number}") for number in range(3)
-    )
-    for number in range(count):
-        held = content(f"{subject} {number}", attendees=people, send_invitations=True, **members)
-        history.salesforce(f"s:00U{number}", f"00U{number}", held, at=10 + number)
-    console.desk.saved = [history.settings]
-    console.desk.states = list(history.partition.pairs.values())
-    assert [state.held is not None for state in console.desk.states] == [True] * count
-    return console
 
 
 def test_what_waits_is_shown_with_whom_it_would_mail(console: Console) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -15,8 +16,11 @@ from concord.console.pages import Page
 from concord.console.shield import BODY_MAX, POLICY, Shield
 
 GUARDED = [page for page in pages() if page.needs is not None]
-FORMS = [page for page in pages() if page.method == "POST"]
-OPEN = {("GET", "/sign-in"), ("POST", "/sign-in")}
+FORMS = [page for page in pages() if page.method == "POST" and page.api is None]
+OPERATIONS = [page for page in GUARDED if page.api is not None]
+WRITES = [page for page in OPERATIONS if page.method != "GET"]
+OPEN = {("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/api/v1/openapi.json")}
+JSON = {"content-type": "application/json"}
 
 
 def name_of(page: Page) -> str:
@@ -34,8 +38,8 @@ def snapshot(console: Console) -> tuple[object, ...]:
     return (list(console.desk.saved), list(console.desk.acts), console.accounts.all())
 
 
-def test_only_signing_in_is_open() -> None:
-    """Only signing in is open."""
+def test_only_signing_in_and_the_description_of_the_api_are_open() -> None:
+    """Only signing in and the description of the api are open."""
     assert {(page.method, page.path) for page in pages() if page.needs is None} == OPEN
 
 
@@ -105,15 +109,15 @@ def test_no_sign_in_without_the_forms_own_token(console: Console) -> None:
     assert browser.get("/").goes_to == "/sign-in"
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"origin": "https://evil.example"},
-        {"origin": "null"},
-        {"sec-fetch-site": "cross-site"},
-        {"sec-fetch-site": "same-site"},
-    ],
+ELSEWHERE = (
+    ("origin", "https://evil.example"),
+    ("origin", "null"),
+    ("sec-fetch-site", "cross-site"),
+    ("sec-fetch-site", "same-site"),
 )
+
+
+@pytest.mark.parametrize("headers", [{name: value} for name, value in ELSEWHERE])
 @pytest.mark.parametrize("page", FORMS, ids=name_of)
 def test_nothing_from_a_page_of_others(console: Console, page: Page, headers: dict[str, str]) -> None:
     """Nothing from a page of others."""
@@ -160,6 +164,72 @@ def test_what_is_no_form_is_refused(console: Console, page: Page, kind: str, bod
     browser = console.browser(Role.ADMINISTRATOR)
     seen = browser.ask("POST", address(page), headers={"content-type": kind}, content=body)
     assert seen.status == 400
+    assert snapshot(console) == before
+
+
+def own_token(browser: Browser) -> str:
+    """What a script of ours would send with a write."""
+    return str(browser.get("/api/v1/session").response.json()["token"])
+
+
+@pytest.mark.parametrize("page", OPERATIONS, ids=name_of)
+@pytest.mark.parametrize("bearer", ["", "concord_", "concord_made-up", "x" * 5000, "Basic"])
+def test_no_operation_with_a_made_up_token(console: Console, page: Page, bearer: str) -> None:
+    """Also beside a session that would do: a token that is sent is the one that counts."""
+    before = snapshot(console)
+    browser = console.browser(Role.ADMINISTRATOR)
+    given = "Basic YTpi" if bearer == "Basic" else f"Bearer {bearer}"
+    seen = browser.ask(page.method, page.path, headers={"authorization": given})
+    assert seen.status == 401
+    assert seen.response.headers["content-type"] == "application/problem+json"
+    assert seen.response.headers["www-authenticate"] == "Bearer"
+    assert snapshot(console) == before
+
+
+@pytest.mark.parametrize("page", OPERATIONS, ids=name_of)
+def test_no_operation_for_a_program_of_a_lower_role(console: Console, page: Page) -> None:
+    """Nor with a token that has ended."""
+    assert page.needs is not None
+    before = snapshot(console)
+    ended = console.programs.add("ended", Role.ADMINISTRATOR, timedelta(0))
+    tokens = {ended: 401} | {
+        console.programs.add(role.word, role, timedelta(days=1)): 403 for role in Role if role < page.needs
+    }
+    for token, status in tokens.items():
+        seen = console.browser().ask(page.method, page.path, headers={"authorization": f"Bearer {token}"})
+        assert seen.status == status
+    assert snapshot(console) == before
+
+
+@pytest.mark.parametrize("page", WRITES, ids=name_of)
+def test_no_write_by_a_session_without_its_own_token(console: Console, page: Page) -> None:
+    """Nor with the token of another, nor from a page of others."""
+    before = snapshot(console)
+    browser = console.browser(Role.ADMINISTRATOR)
+    own, others = own_token(browser), own_token(console.browser(Role.ADMINISTRATOR))
+    tries = [{}, {"x-concord-token": ""}, {"x-concord-token": others}]
+    tries += [{"x-concord-token": own, name: value} for name, value in ELSEWHERE]
+    for headers in tries:
+        seen = browser.ask(page.method, page.path, headers=JSON | headers, content="{}")
+        assert (seen.status, seen.response.headers["content-type"]) == (403, "application/problem+json")
+    assert snapshot(console) == before
+
+
+@pytest.mark.parametrize("page", WRITES, ids=name_of)
+def test_what_is_no_body_of_an_operation_is_refused(console: Console, page: Page) -> None:
+    """Ten megabytes, no JSON, another kind, JSON of another shape; nothing of it comes back."""
+    before = snapshot(console)
+    browser = console.browser(Role.ADMINISTRATOR)
+    own = {"x-concord-token": own_token(browser)}
+    tries = [
+        (JSON, b"x" * 10_000_000, 413), (JSON, b"{", 400), (JSON, b"\xff", 400), (JSON, b"[" * 100_000, 400),
+        (FORM, b"a=1", 415), ({"content-type": "text/plain"}, b"{}", 415), (JSON, b"{}", 422), (JSON, b"[]", 422),
+        (JSON, b'{"geheim": 4711}', 422),
+    ]  # fmt: skip
+    for headers, body, status in tries:
+        seen = browser.ask(page.method, page.path, headers=headers | own, content=body)
+        assert (seen.status, seen.response.headers["content-type"]) == (status, "application/problem+json"), body[:9]
+        assert "4711" not in seen.response.text
     assert snapshot(console) == before
 
 
