@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -40,7 +41,7 @@ from concord.console.operations import ROOT, problem
 from concord.console.pages import Page, Site, route
 from concord.console.programs import Programs
 from concord.console.rendering import rendered
-from concord.console.sessions import FormTokens, Sessions
+from concord.console.sessions import Sessions, form_tokens
 from concord.console.shield import Shield
 from concord.console.throttle import Throttle
 
@@ -68,6 +69,7 @@ def console_app(
     desk: Desk,
     accounts: Accounts,
     programs: Programs,
+    store: Engine,
     *,
     hosts: Collection[str] = (),
     is_secure: bool = False,
@@ -75,7 +77,8 @@ def console_app(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ASGIApp:
     """The application. `hosts` are the names it answers to beside this machine's own; `is_secure`: reached over TLS."""
-    site = Site(desk, accounts, Sessions(clock), FormTokens(), Throttle(clock), now, is_secure, programs)
+    sessions, tokens = Sessions(store, lambda: now().timestamp()), form_tokens(store, now().timestamp())
+    site = Site(desk, accounts, sessions, tokens, Throttle(clock), now, is_secure, programs)
     routes = [route(site, page) for page in pages()]
     inner = Starlette(
         routes=[*routes, *(_static(name) for name in STATIC)], exception_handlers={HTTPException: _not_there}

@@ -29,7 +29,7 @@ from concord.console.operations import (
 )  # fmt: skip
 from concord.console.programs import Programs
 from concord.console.rendering import rendered
-from concord.console.sessions import FormTokens, Session, Sessions
+from concord.console.sessions import FormTokens, Session, Sessions, proof_of
 from concord.console.shield import TooLarge, is_same_origin
 from concord.console.throttle import Throttle
 from concord.observing import stack_places
@@ -157,14 +157,17 @@ def route(site: Site, page: Page) -> Route:
 
     async def endpoint(request: Request) -> Response:
         try:
-            visit = _visit(site, page, request)
+            visit = await run_in_threadpool(_visit, site, page, request)
         except ConcordError as error:
             log.error("nobody can be let in", why=error.what)
             if page.api is not None:
-                return problem(503, "The accounts of the console cannot be read: its log says why.")
-            return PlainTextResponse("The accounts of the console cannot be read: its log says why.\n", 503)
+                return problem(503, "Nobody can be let in just now: the log of the console says why.")
+            return PlainTextResponse("Nobody can be let in just now: the log of the console says why.\n", 503)
         try:
-            return _refusal(visit, request) or await _answer(visit, request)
+            response = _refusal(visit, request) or await _answer(visit, request)
+            if visit.session is not None and not visit.is_program:
+                await run_in_threadpool(site.sessions.save, visit.cookie, visit.session)
+            return response
         except BadForm:
             return _stop(visit, 400, "This is no form of the console.", "Go back and try again.")
         except TooLarge:
@@ -224,10 +227,10 @@ def _visit(site: Site, page: Page, request: Request) -> Visit:
 def _session(site: Site, token: str, *, is_sign_of_life: bool) -> Session | None:
     """Who holds this token, as long as the account is there and has the password that was signed in with."""
     session = site.sessions.of(token, is_sign_of_life=is_sign_of_life)
-    if session is None:
-        return None
+    if session is None or session.user_id:
+        return session
     account = site.accounts.all().get(session.name)
-    if account is None or account.hashed != session.hashed:
+    if account is None or proof_of(account) != session.proof:
         site.sessions.end(token)
         return None
     session.role = account.role

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
+from sqlalchemy import URL, Engine
 
 from concord.config import Config
 from concord.console.accounts import FILE, Accounts
@@ -15,6 +16,9 @@ from concord.console.app import LOOPBACK, console_app
 from concord.console.desk import BrokerDesk
 from concord.console.programs import FILE as TOKENS
 from concord.console.programs import Programs
+from concord.console.store import FILE as STORE
+from concord.console.store import open_store
+from concord.read_models.database import database_url
 from schemas.errors import ConfigError
 
 log: Final = structlog.get_logger(__name__)
@@ -33,6 +37,15 @@ def accounts_of(config: Config) -> Accounts:
 def programs_of(config: Config) -> Programs:
     """The access tokens of this deployment."""
     return Programs(config.data_dir / TOKENS)
+
+
+def store_of(config: Config) -> Engine:
+    """What every process of the console shares. Raises ConcordError."""
+    url = database_url(config)
+    if url.get_backend_name() == "sqlite":
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        url = URL.create("sqlite", database=str(config.data_dir / STORE))
+    return open_store(url)
 
 
 def address_of(config: Config) -> str:
@@ -65,7 +78,9 @@ def run_console(config: Config) -> None:
     is_secure = config.console_url.startswith("https://")
     known_as = urlsplit(config.console_url).hostname
     hosts = [known_as] if known_as else []
-    app = console_app(desk, accounts_of(config), programs_of(config), hosts=hosts, is_secure=is_secure)
+    app = console_app(
+        desk, accounts_of(config), programs_of(config), store_of(config), hosts=hosts, is_secure=is_secure
+    )
     server = uvicorn.Server(
         uvicorn.Config(
             app,

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from concord.cli_output import plural
 from concord.console.accounts import NAME, PASSWORD_MAX, Role
 from concord.console.pages import SIGN_IN, Page, Site, Visit
+from concord.console.sessions import proof_of
 
 log: Final = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ def sign_in(visit: Visit) -> Response:
     site.throttle.succeed(*keys)
     log.info("signed in", name=account.name, role=account.role.word, address=visit.address)
     response = RedirectResponse("/", status_code=303)
-    _set(site, response, site.session_cookie, site.sessions.begin(account))
+    _set(site, response, site.session_cookie, site.sessions.begin(account.name, account.role, proof=proof_of(account)))
     response.delete_cookie(site.visit_cookie, path="/", secure=site.is_secure, httponly=True, samesite="lax")
     return response
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from sqlalchemy import Engine, StaticPool, create_engine
 from support.history import History
 from support.simulation_pairs import START
 
@@ -19,6 +20,7 @@ from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import Backlog, Pairs, People, in_force
 from concord.console.programs import Programs
+from concord.console.store import lay_out
 from concord.finding import Found, Story
 from concord.held import Waiting
 from concord.undoing import Proposal, read_number, rehearsed
@@ -265,6 +267,13 @@ class Console:
         return browser
 
 
+def store_in_memory() -> Engine:
+    """What a console keeps between two requests."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    lay_out(engine)
+    return engine
+
+
 def console_at(folder: Path, *, is_secure: bool = False, hosts: tuple[str, ...] = ()) -> Console:
     """A console whose accounts are in this folder."""
     accounts = Accounts(folder / "accounts.json")
@@ -275,6 +284,7 @@ def console_at(folder: Path, *, is_secure: bool = False, hosts: tuple[str, ...] 
         console.desk,
         accounts,
         programs,
+        store_in_memory(),
         hosts=hosts,
         is_secure=is_secure,
         clock=lambda: console.seconds,

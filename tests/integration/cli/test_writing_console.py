@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from integration.cli.firm import Firm
-from support.console import Browser, fill
+from support.console import Browser, fill, store_in_memory
 from support.history import PRIVATE
 
 from concord.console.accounts import Accounts, Role
@@ -29,7 +29,7 @@ def browser(firm: Firm, tmp_path: Path) -> Iterator[Browser]:
     accounts = Accounts(tmp_path / "accounts.json")
     password = accounts.set("olga", Role.ADMINISTRATOR)
     desk = BrokerDesk(firm.address)
-    browser = Browser(console_app(desk, accounts, Programs(tmp_path / "tokens.json")))
+    browser = Browser(console_app(desk, accounts, Programs(tmp_path / "tokens.json"), store_in_memory()))
     browser.sign_in("olga", password)
     yield browser
     desk.close()
