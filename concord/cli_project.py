@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -67,17 +68,19 @@ def runs(
     """
     from concord.changing import current_settings
     from concord.read_models.database import database_url, open_database
-    from concord.read_models.reading import Reader
+    from concord.read_models.runs import RunFilter, RunLog
 
     config = load_config()
     engine = open_database(database_url(config), writes=False)
     try:
         since = datetime.now(UTC) - timedelta(days=days)
-        found = Reader(engine).runs(errors_only=errors_only, since=since, limit=limit)
+        log = RunLog(engine)
+        found = log.page(RunFilter(since=since, status="errors" if errors_only else ""), limit=limit).rows
+        failed = {run.key: log.failed(run.key) for run in found if run.errors}
     finally:
         engine.dispose()
     if as_json:
-        return print_json(found)
+        return print_json([asdict(run) | {"failed": failed.get(run.key, ())} for run in found])
     if not found:
         return say(f"No run{' with an error' if errors_only else ''} in the last {plural(days, 'day')}.")
     names = _names(current_settings(config.broker))

@@ -1,79 +1,32 @@
-"""What the read models say, as values: the pages of a console and `concord runs` ask here."""
+"""What the read models say, as values: one event's story, what waits, how fresh everything is.
+
+`runs`, `shelf` and `mailbook` beside this read what is shown by the page.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, func, select
+from sqlalchemy import Engine, and_, case, func, select
 
-from concord.read_models.database import plainly
-from projections.mail_ledger import Mailing, counting
-from projections.read_models.run_log import ERROR, RUN_MS
+from concord.read_models.builds import moment_at, reading
 from projections.read_models.stored import value_of
 from projections.read_models.tables import (
-    BUILDS,
     DECISIONS,
     HELD_WRITES,
-    LOST_ASKED,
-    LOST_VALUES,
-    MAIL_ANSWERS,
-    MAILINGS,
     MOMENTS,
     PAIRS,
-    RUN_RECORDS,
-    RUNS,
     WRITES,
 )
 from projections.timeline import Moment
 from schemas.changes import Side
-from schemas.commands import Action, Decision, Outcome, PredictedMail, Result
+from schemas.commands import Action, Decision
 from schemas.settings import Settings
 from schemas.state import Status
-
-PAGE: Final = 100
-
-
-def moment_at(ms: int) -> datetime:
-    """Milliseconds since 1970 as a moment."""
-    return datetime.fromtimestamp(ms / 1000, UTC)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One row of Logs & Errors. `owner` is a mailbox or a record id in Practifi; `message` the last error's; `failed`
-    the pairs whose errors `concord retry` would try again."""
-
-    started: datetime
-    finished: datetime
-    direction: str
-    owner: str
-    processed: int
-    synced: int
-    errors: int
-    message: str = ""
-    failed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class LostValue:
-    """One value on the conflict shelf, as its decision stores it. `decision` is what `concord undo` takes; `asked_at`
-    when somebody asked for it."""
-
-    pair_key: str
-    decision: str
-    at: datetime
-    side: Side
-    group: str
-    lost: str
-    won: str
-    is_private: bool
-    asked_at: datetime | None = None
-    asked_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,46 +68,10 @@ class Reader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @contextmanager
-    def _reading(self, model: str) -> Iterator[tuple[Connection, int]]:
-        with plainly(), self._engine.connect() as connection:
-            here = and_(BUILDS.c.model == model, BUILDS.c.state == "active")
-            build = connection.execute(select(BUILDS.c.build).where(here)).scalar()
-            yield connection, -1 if build is None else build
-
-    def runs(self, *, errors_only: bool = False, since: datetime | None = None, limit: int = PAGE) -> list[Run]:
-        """The newest runs first."""
-        with self._reading("run-log") as (connection, build):
-            wanted = select(RUNS).where(RUNS.c.build == build)
-            if errors_only:
-                wanted = wanted.where(RUNS.c.errors > 0)
-            if since is not None:
-                wanted = wanted.where(RUNS.c.started_ms >= round(since.timestamp() * 1000) - RUN_MS)
-            wanted = wanted.order_by(RUNS.c.started_ms.desc(), RUNS.c.direction, RUNS.c.owner).limit(limit)
-            return [self._run(connection, build, row) for row in connection.execute(wanted).all()]
-
-    def _run(self, connection: Connection, build: int, row: Any) -> Run:
-        here = and_(
-            RUN_RECORDS.c.build == build, RUN_RECORDS.c.started_ms == row.started_ms,
-            RUN_RECORDS.c.direction == row.direction, RUN_RECORDS.c.owner == row.owner,
-        )  # fmt: skip
-        finished = connection.execute(select(func.max(RUN_RECORDS.c.at_ms)).where(here)).scalar()
-        run = Run(
-            moment_at(row.started_ms), moment_at(finished or row.started_ms), row.direction, row.owner, row.processed,
-            row.synced, row.errors,
-        )  # fmt: skip
-        if not row.errors:
-            return run
-        wanted = select(RUN_RECORDS.c.pair_key, RUN_RECORDS.c.code, RUN_RECORDS.c.message).where(
-            and_(here, RUN_RECORDS.c.result == ERROR)
-        )
-        failed = connection.execute(wanted.order_by(RUN_RECORDS.c.at_ms, RUN_RECORDS.c.offset)).all()
-        message = ": ".join(part for part in (failed[-1].code, failed[-1].message) if part)
-        return replace(run, message=message, failed=tuple(dict.fromkeys(one.pair_key for one in failed)))
-
     def timeline(self, pair_key: str) -> list[Moment]:
         """The story of one pair, private text left out; without the commands, which their topics drop after days."""
-        with self._reading("timeline") as (connection, build):
+        with reading(self._engine, "timeline") as (connection, builds):
+            build = builds["timeline"]
             wanted = (
                 select(MOMENTS.c.moment, DECISIONS.c.decision)
                 .select_from(
@@ -181,50 +98,10 @@ class Reader:
         }
         return [_with_duration(moment, ordered_at) for moment in moments]
 
-    def mailings(self, since: datetime | None = None) -> list[Mailing]:
-        """The mail ledger, oldest first; `projections.mail_ledger.by_day` counts it."""
-        with self._reading("mail-ledger") as (connection, build):
-            wanted = select(MAILINGS).where(MAILINGS.c.build == build)
-            if since is not None:
-                wanted = wanted.where(MAILINGS.c.at_ms >= round(since.timestamp() * 1000))
-            rows = connection.execute(wanted.order_by(MAILINGS.c.at_ms, MAILINGS.c.pair_key)).all()
-            names = {name for row in rows for name in json.loads(row.commands)}
-            answers: dict[str, Outcome] = {}
-            wanted = select(MAIL_ANSWERS).where(MAIL_ANSWERS.c.build == build).order_by(MAIL_ANSWERS.c.at_ms)
-            for row in connection.execute(wanted):
-                if row.command_id in names:
-                    answers[row.command_id] = counting(answers.get(row.command_id), _answer(row))
-        return [_mailing(row, answers) for row in rows]
-
-    def lost_values(self, limit: int = PAGE) -> list[LostValue]:
-        """The conflict shelf, newest first."""
-        with self._reading("conflicts") as (connection, build):
-            asked = LOST_ASKED.alias("asked")
-            is_asked = and_(
-                asked.c.build == LOST_VALUES.c.build, asked.c.partition == LOST_VALUES.c.partition,
-                asked.c.offset == LOST_VALUES.c.offset,
-            )  # fmt: skip
-            wanted = (
-                select(LOST_VALUES, asked.c.at_ms.label("asked_ms"), asked.c.by)
-                .select_from(LOST_VALUES.outerjoin(asked, is_asked))
-                .where(LOST_VALUES.c.build == build)
-                .order_by(
-                    LOST_VALUES.c.at_ms.desc(), LOST_VALUES.c.partition, LOST_VALUES.c.offset, LOST_VALUES.c.field
-                )
-                .limit(limit)
-            )
-            return [
-                LostValue(
-                    row.pair_key, f"{row.partition}/{row.offset}", moment_at(row.at_ms), Side(row.side), row.field,
-                    row.lost, row.won, row.is_private, None if row.asked_ms is None else moment_at(row.asked_ms),
-                    row.by or "",
-                )
-                for row in connection.execute(wanted)
-            ]  # fmt: skip
-
     def held_writes(self) -> list[HeldWrite]:
         """What waits for an operator, the longest first."""
-        with self._reading("held-writes") as (connection, build):
+        with reading(self._engine, "held-writes") as (connection, builds):
+            build = builds["held-writes"]
             wanted = select(HELD_WRITES).where(HELD_WRITES.c.build == build)
             return [
                 HeldWrite(
@@ -239,7 +116,8 @@ class Reader:
         """Every owner's, by owner; what belongs to a user's record in Practifi counts for the user's mailbox."""
         mailboxes = {user.salesforce_id: user.mailbox for user in settings.users if user.salesforce_id}
         rows: dict[str, Freshness] = {}
-        with self._reading("freshness") as (connection, build):
+        with reading(self._engine, "freshness") as (connection, builds):
+            build = builds["freshness"]
             for row in connection.execute(_standings(build)):
                 one = _of(rows, mailboxes, row.owner)
                 if row.status:
@@ -291,18 +169,3 @@ def _with_duration(moment: Moment, ordered_at: Mapping[str, datetime]) -> Moment
         return moment
     took = moment.outcome.at - ordered_at[moment.outcome.command_id]
     return replace(moment, took_s=max(0.0, round(took.total_seconds(), 3)))
-
-
-def _answer(row: Any) -> Outcome:
-    return Outcome(row.command_id, "", Side.GRAPH, Action(row.action), Result(row.result), moment_at(row.at_ms))
-
-
-def _mailing(row: Any, answers: Mapping[str, Outcome]) -> Mailing:
-    mails = tuple(
-        value_of(PredictedMail, json.dumps({"kind": kind, "address": to})) for kind, to in json.loads(row.mails)
-    )
-    mailing = Mailing(row.pair_key, moment_at(row.at_ms), mails)
-    for name in json.loads(row.commands):
-        if name in answers:
-            mailing.outcome = replace(answers[name], pair_key=row.pair_key)
-    return mailing

@@ -56,14 +56,14 @@ def decision(note: Note, record: Decision) -> Folded:
         lost, won = (hidden_text(text) if hide else text for text in (one.before, one.after))
         row = {
             "partition": record.partition, "offset": record.offset, "field": one.field, "pair_key": note.pair_key,
-            "at_ms": ms_of(record.decided_at), "side": one.side, "lost": lost, "won": won,
-            "is_private": note.is_private,
+            "at_ms": ms_of(record.decided_at), "owner": note.owner_at(record.offset), "side": one.side,
+            "lost": lost, "won": won, "is_private": note.is_private,
         }  # fmt: skip
         rows.append(Put("lost_values", row))
     return after, tuple(rows)
 
 
 MODEL: Final = ReadModel(
-    "conflicts", "values that a conflict took from Practifi", 1, (tables.LOST_VALUES, tables.LOST_ASKED), entry,
+    "conflicts", "values that a conflict took from Practifi", 2, (tables.LOST_VALUES, tables.LOST_ASKED), entry,
     decision,
 )  # fmt: skip

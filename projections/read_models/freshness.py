@@ -1,6 +1,7 @@
 """Freshness: how every pair stands, when each side was last heard of, and every write with its answer. Pure.
 
-Grouped by owner it says how up to date each user is; a write without an answer is one under way.
+Grouped by owner it says how up to date each user is; a write without an answer is one under way. Whoever asked for
+another try of a pair stands beside it, so that it can be told what became of it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from projections.timeline import item_of
 from projections.wording import HIDDEN, span_words
 from schemas.changes import Item
 from schemas.commands import Decision
-from schemas.journal import Seen
+from schemas.journal import OperatorActed, OperatorVerb, Seen
 
 
 def entry(note: Note, placed: Placed) -> Folded:
@@ -38,6 +39,9 @@ def entry(note: Note, placed: Placed) -> Folded:
     if outcome is not None:
         answer = {"command_id": outcome.command_id, "pair_key": note.pair_key, "answered_ms": ms_of(outcome.at)}
         changes.append(Put("writes", {**answer, "side": outcome.side, "result": outcome.result}))
+    if isinstance(seen.what, OperatorActed) and seen.what.verb is OperatorVerb.RETRY:
+        asked = {"pair_key": note.pair_key, "partition": placed[0], "offset": placed[1]}
+        changes.append(Put("retries", {**asked, "at_ms": row["told_ms"], "by": seen.what.by}))
     return after, tuple(changes)
 
 
@@ -52,7 +56,9 @@ def decision(note: Note, record: Decision) -> Folded:
     after = decided(note, record)
     if after is None:
         return note, ()
-    row = {"pair_key": note.pair_key, "status": record.status, "reason": record.reason}
+    row: Values = {
+        "pair_key": note.pair_key, "status": record.status, "reason": record.reason, "decided_offset": record.offset
+    }  # fmt: skip
     changes: list[RowChange] = [Put("pairs", row)]
     for command_id in record.commands:
         write = {"command_id": command_id, "pair_key": note.pair_key, "decided_ms": ms_of(record.decided_at)}
@@ -61,6 +67,6 @@ def decision(note: Note, record: Decision) -> Folded:
 
 
 MODEL: Final = ReadModel(
-    "freshness", "how every event stands and how up to date each side is", 1, (tables.PAIRS, tables.WRITES), entry,
-    decision,
+    "freshness", "how every event stands and how up to date each side is", 2,
+    (tables.PAIRS, tables.WRITES, tables.RETRIES), entry, decision,
 )  # fmt: skip

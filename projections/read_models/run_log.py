@@ -20,11 +20,14 @@ from schemas.commands import Action, Decision, Outcome, Result, Verdict
 
 # Length of a run, in milliseconds: as often as each mailbox is looked at anyway.
 RUN_MS: Final = 300_000
+HOUR_MS: Final = 3_600_000
 INBOUND: Final = "inbound"
 OUTBOUND: Final = "outbound"
 SYNCED: Final = "synced"
 ERROR: Final = "error"
 NEITHER: Final = "neither"
+# What was to be done, by the column that counts it.
+ACTIONS: Final = {"created": Action.CREATE, "updated": Action.UPDATE, "deleted": Action.DELETE}
 
 
 def direction_of(side: Side) -> str:
@@ -56,7 +59,7 @@ def entry(note: Note, placed: Placed) -> Folded:
             after = replace(after, refusals=tuple(sorted({*after.refusals, outcome.code})))
         record = {
             "partition": partition, "offset": offset, "direction": direction_of(outcome.side), "owner": after.owner,
-            "at_ms": ms_of(outcome.at), "result": result, "code": outcome.code,
+            "at_ms": ms_of(outcome.at), "action": outcome.action, "result": result, "code": outcome.code,
             "message": outcome.message or outcome.warning,
         }  # fmt: skip
         changes += _recorded(after, record)
@@ -74,7 +77,7 @@ def decision(note: Note, record: Decision) -> Folded:
     row = {
         "partition": record.partition, "offset": record.offset, "direction": direction_of(side),
         "owner": note.owner_at(record.offset), "at_ms": ms_of(record.decided_at), "result": ERROR,
-        "code": record.reason, "message": record.text,
+        "action": "", "code": record.reason, "message": record.text,
     }  # fmt: skip
     return after, tuple(_recorded(after, row))
 
@@ -87,11 +90,15 @@ def _recorded(note: Note, record: dict[str, object]) -> list[RowChange]:
     amounts = {
         "processed": 1, "synced": int(record["result"] == SYNCED), "errors": int(record["result"] == ERROR)
     }  # fmt: skip
+    actions = {column: int(record["action"] == action) for column, action in ACTIONS.items()}
     shown = {**record, "pair_key": note.pair_key, "message": hidden_text(message) if note.is_private else message}
-    return [Put("run_records", {**shown, "started_ms": run["started_ms"]}), Count("runs", run, amounts)]
+    return [
+        Put("run_records", {**shown, "started_ms": run["started_ms"]}), Count("runs", run, amounts | actions),
+        Count("run_hours", {"hour_ms": at_ms - at_ms % HOUR_MS}, amounts),
+    ]  # fmt: skip
 
 
 MODEL: Final = ReadModel(
-    "run-log", "one row per run: records processed, synced, errors", 1, (tables.RUNS, tables.RUN_RECORDS), entry,
-    decision,
+    "run-log", "one row per run: records processed, synced, errors", 2,
+    (tables.RUNS, tables.RUN_RECORDS, tables.RUN_HOURS), entry, decision,
 )  # fmt: skip

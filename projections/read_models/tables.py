@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Ta
 METADATA: Final = MetaData()
 
 # Grows when a table changes its shape: everything is then made anew from the log.
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 
 
 def _key(name: str, kind: Any = Text) -> Column[Any]:
@@ -60,12 +60,26 @@ NOTES: Final = Table(
 RUNS: Final = _table(
     "runs", _key("started_ms", BigInteger), _key("direction"), _key("owner"),
     _number("processed"), _number("synced"), _number("errors"),
+    _number("created"), _number("updated"), _number("deleted"),
+    Index("runs_of_owner", "build", "owner", "started_ms"),
 )  # fmt: skip
+# Few runs have errors: whoever asks for those alone reads no others.
+Index(
+    "runs_with_errors",
+    RUNS.c.build,
+    RUNS.c.started_ms,
+    sqlite_where=RUNS.c.errors > 0,
+    postgresql_where=RUNS.c.errors > 0,
+)
+RUN_HOURS: Final = _table(
+    "run_hours", _key("hour_ms", BigInteger), _number("processed"), _number("synced"), _number("errors")
+)
 RUN_RECORDS: Final = _table(
     "run_records", _key("partition", Integer), _key("offset", BigInteger), _number("started_ms"), _text("direction"),
-    _text("owner"), _number("at_ms"), _text("pair_key"), _text("result"), _text("code"), _text("message"),
-    Index("run_records_of_run", "build", "started_ms", "direction", "owner"),
-    Index("run_records_of_pair", "build", "pair_key"),
+    _text("owner"), _number("at_ms"), _text("pair_key"), _text("action"), _text("result"), _text("code"),
+    _text("message"),
+    Index("run_records_of_run", "build", "started_ms", "direction", "owner", "result", "at_ms"),
+    Index("run_records_of_pair", "build", "pair_key"), Index("run_records_by_result", "build", "result", "at_ms"),
 )  # fmt: skip
 
 # --- the event timeline -------------------------------------------------------------------------------------------
@@ -83,8 +97,15 @@ DECISIONS: Final = _table(
 
 MAILINGS: Final = _table(
     "mailings", _key("partition", Integer), _key("offset", BigInteger), _text("pair_key"), _number("at_ms"),
-    _text("mails"), _text("commands"),
+    _text("owner"), _text("reason"), _text("mails"), _text("commands"),
     Index("mailings_by_time", "build", "at_ms"), Index("mailings_of_pair", "build", "pair_key"),
+    Index("mailings_of_owner", "build", "owner", "at_ms"),
+)  # fmt: skip
+# Who was to be mailed, to be found by their address: nobody of a private event.
+MAIL_PEOPLE: Final = _table(
+    "mail_people", _key("partition", Integer), _key("offset", BigInteger), _key("address"), _text("pair_key"),
+    _number("at_ms"), Index("mail_people_by_address", "build", "address", "at_ms"),
+    Index("mail_people_of_pair", "build", "pair_key"),
 )  # fmt: skip
 MAIL_ANSWERS: Final = _table("mail_answers", _key("command_id"), _key("result"), _text("action"), _number("at_ms"))
 
@@ -92,8 +113,9 @@ MAIL_ANSWERS: Final = _table("mail_answers", _key("command_id"), _key("result"),
 
 LOST_VALUES: Final = _table(
     "lost_values", _key("partition", Integer), _key("offset", BigInteger), _key("field"), _text("pair_key"),
-    _number("at_ms"), _text("side"), _text("lost"), _text("won"), _flag("is_private"),
+    _number("at_ms"), _text("owner"), _text("side"), _text("lost"), _text("won"), _flag("is_private"),
     Index("lost_values_by_time", "build", "at_ms"), Index("lost_values_of_pair", "build", "pair_key"),
+    Index("lost_values_of_owner", "build", "owner", "at_ms"),
 )  # fmt: skip
 LOST_ASKED: Final = _table(
     "lost_asked", _key("partition", Integer), _key("offset", BigInteger), _number("at_ms"), _text("by")
@@ -112,9 +134,14 @@ HELD_WRITES: Final = _table(
 PAIRS: Final = _table(
     "pairs", _key("pair_key"), _text("owner"), _text("event"), _text("status"), _text("reason"),
     _flag("is_private"), _moment("graph_ms"), _moment("salesforce_ms"), _moment("told_ms"),
-    Index("pairs_of_owner", "build", "owner"), Index("pairs_by_status", "build", "status"),
+    _moment("decided_offset"), Index("pairs_of_owner", "build", "owner"), Index("pairs_by_status", "build", "status"),
 )  # fmt: skip
 WRITES: Final = _table(
     "writes", _key("command_id"), _text("pair_key"), _moment("decided_ms"), _moment("answered_ms"), _text("side"),
     _text("result"), Index("writes_of_pair", "build", "pair_key"),
+)  # fmt: skip
+# The last time that somebody asked for another try of a pair; those asked for together have one moment.
+RETRIES: Final = _table(
+    "retries", _key("pair_key"), _number("partition"), _number("offset"), _number("at_ms"), _text("by"),
+    Index("retries_by_time", "build", "at_ms", "by"),
 )  # fmt: skip

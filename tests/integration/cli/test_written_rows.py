@@ -21,6 +21,8 @@ from concord.read_models.database import database_url, open_database
 from concord.read_models.keeper import Keeper
 from concord.read_models.reading import Reader
 from concord.read_models.rebuilding import digest_of, model_named, rebuild, rebuild_in, roll_back
+from concord.read_models.runs import RunFilter, RunLog
+from concord.read_models.shelf import ConflictShelf, LostFilter
 from concord.reading import read_topics
 from projections.read_models.catalogue import BY_NAME, MODELS
 from schemas.commands import Result as Outcome
@@ -151,9 +153,12 @@ def test_what_the_read_models_say(config: Config, firm: Firm, instances: list[su
     wait_until_kept(config, firm)
     engine = open_database(database_url(config), writes=False)
     reader = Reader(engine)
-    failed = [one for one in reader.runs(errors_only=True) if REFUSED in one.failed]
+    log = RunLog(engine)
+    failed = [one for one in log.page(RunFilter(status="errors")).rows if REFUSED in log.failed(one.key)]
     assert (failed[0].direction, failed[0].message) == ("inbound", "FIELD_CUSTOM_VALIDATION_EXCEPTION")
-    assert [value.group for value in reader.lost_values() if value.pair_key == REVIEW] == ["location"]
+    assert [value.group for value in ConflictShelf(engine).page(LostFilter()).rows if value.pair_key == REVIEW] == [
+        "location"
+    ]
     assert next(moment.headline for moment in reader.timeline(REVIEW)) == "First seen in Microsoft 365"
     assert any(moment.decision is not None and moment.decision.lost for moment in reader.timeline(REVIEW))
     assert any(moment.took_s is not None for moment in reader.timeline(REVIEW))

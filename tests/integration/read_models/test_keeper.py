@@ -19,7 +19,7 @@ from support.simulation_pairs import content
 
 from concord.read_models.database import open_database
 from concord.read_models.keeper import Behind, Fact, Keeper
-from concord.read_models.reading import Reader
+from concord.read_models.mailbook import MailBook, MailFilter
 from projections.read_models.catalogue import BY_NAME
 from projections.read_models.tables import LAYOUT, LAYOUTS, PAIRS, RUNS
 from schemas.changes import Side
@@ -74,12 +74,12 @@ def test_ledger_keeps_the_mails_of_a_write_that_was_made(engine: Engine) -> None
         for number, answer in enumerate(answers, len(history.entries))
     ]  # fmt: skip
     keeper = kept(engine, [*facts, Fact(SYNC_DECISIONS, len(history.decisions), mailed)])
-    reader = Reader(engine)
-    assert [(one.pair_key, one.mails, one.is_open) for one in reader.mailings()] == [
-        (entry.pair_key, mailed.mails, True)
-    ]
+    book = MailBook(engine)
+    ledger = [row.mailing for row in book.page(MailFilter()).rows]
+    assert [(one.pair_key, one.mails, one.is_open) for one in ledger] == [(entry.pair_key, mailed.mails, True)]
     keeper.apply(0, told)
-    assert [(one.is_sent, one.is_open) for one in reader.mailings()] == [(True, False)]
+    ledger = [row.mailing for row in book.page(MailFilter()).rows]
+    assert [(one.is_sent, one.is_open) for one in ledger] == [(True, False)]
 
 
 def test_killed_between_rows_and_position_nothing_is_kept_twice(url: URL) -> None:
