@@ -12,6 +12,7 @@ ICS ?=
 ROUNDS ?= 20
 HELM := v3.19.0
 COMPOSE := v2.10.0
+APICURIO := 3.3.3
 JOBS ?= 2
 EVENTS ?= 20000
 MAILBOXES ?= 2000
@@ -54,6 +55,10 @@ setup-extras: setup ## install what only some tests need: other people's clients
 	.cache/thirdparty/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/thirdparty/python/requirements.lock
 	@if test "$$(id -u)" = 0 && command -v apt-get > /dev/null && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then \
 	  apt-get install --yes --quiet --no-install-recommends postgresql > /dev/null || echo "PostgreSQL was not installed: its tests are skipped."; fi
+	@test -f .cache/thirdparty/registry/quarkus-run.jar || ! command -v mvn > /dev/null || (cd .cache/thirdparty && mvn --batch-mode --quiet dependency:copy \
+	  -Dartifact=io.apicurio:apicurio-registry-app:$(APICURIO):tar.gz:all -DoutputDirectory=. && mkdir -p registry \
+	  && tar -xzf apicurio-registry-app-$(APICURIO)-all.tar.gz -C registry && rm apicurio-registry-app-$(APICURIO)-all.tar.gz) \
+	  || echo "The schema registry could not be fetched: its tests are skipped."
 	if command -v npm > /dev/null; then npm ci --prefix tests/thirdparty/node --ignore-scripts --no-audit --no-fund --silent; fi
 
 test-unit: setup ## only the tests that need neither broker nor network

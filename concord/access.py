@@ -22,6 +22,7 @@ from schemas.topics import (
     SALESFORCE_CHANGES,
     SALESFORCE_COMMANDS,
     SALESFORCE_WAKEUPS,
+    SCHEMA_IDS,
     SETTINGS_CHANGES,
     SYNC_DECISIONS,
     SYNC_JOURNAL,
@@ -56,32 +57,33 @@ class Party:
 PARTIES: Final = (
     Party(
         "source-graph", ("source", "graph"), "graph",
-        (GRAPH_WAKEUPS, GRAPH_CHANGES, SETTINGS_CHANGES, DIRECTORY_CHANGES),
+        (GRAPH_WAKEUPS, GRAPH_CHANGES, SETTINGS_CHANGES, DIRECTORY_CHANGES, SCHEMA_IDS),
         (GRAPH_WAKEUPS, GRAPH_CHANGES, DIRECTORY_CHANGES, SYNC_QUARANTINE), "concord-source-graph", True,
     ),
     Party(
         "source-salesforce", ("source", "salesforce"), "salesforce",
-        (SALESFORCE_WAKEUPS, SALESFORCE_CHANGES, SETTINGS_CHANGES, DIRECTORY_CHANGES),
+        (SALESFORCE_WAKEUPS, SALESFORCE_CHANGES, SETTINGS_CHANGES, DIRECTORY_CHANGES, SCHEMA_IDS),
         (SALESFORCE_WAKEUPS, SALESFORCE_CHANGES, DIRECTORY_CHANGES, SYNC_QUARANTINE), "concord-source-salesforce", True,
     ),
     Party(
         "reconcile", ("reconcile",), "broker",
         (
             GRAPH_CHANGES, SALESFORCE_CHANGES, DIRECTORY_CHANGES, SETTINGS_CHANGES, OPERATOR_ACTIONS, SYNC_JOURNAL,
-            SYNC_OUTCOMES, TABLE_VERSIONS,
+            SYNC_OUTCOMES, TABLE_VERSIONS, SCHEMA_IDS,
         ),
         (SYNC_JOURNAL, SYNC_DECISIONS, GRAPH_COMMANDS, SALESFORCE_COMMANDS, SYNC_QUARANTINE), "concord-reconcile", True,
     ),
     Party(
-        "sink-graph", ("sink", "graph"), "graph", (GRAPH_COMMANDS, SETTINGS_CHANGES, DIRECTORY_CHANGES),
+        "sink-graph", ("sink", "graph"), "graph",
+        (GRAPH_COMMANDS, SETTINGS_CHANGES, DIRECTORY_CHANGES, SCHEMA_IDS),
         (SYNC_OUTCOMES, GRAPH_CHANGES, SYNC_QUARANTINE), "concord-sink-graph", True,
     ),
     Party(
         "sink-salesforce", ("sink", "salesforce"), "salesforce",
-        (SALESFORCE_COMMANDS, SYNC_OUTCOMES, SETTINGS_CHANGES, DIRECTORY_CHANGES),
+        (SALESFORCE_COMMANDS, SYNC_OUTCOMES, SETTINGS_CHANGES, DIRECTORY_CHANGES, SCHEMA_IDS),
         (SYNC_OUTCOMES, SALESFORCE_CHANGES, SYNC_QUARANTINE), "concord-sink-salesforce", True,
     ),
-    Party("project", ("project",), "broker", (SYNC_JOURNAL, SYNC_DECISIONS), (), "concord-project"),
+    Party("project", ("project",), "broker", (SYNC_JOURNAL, SYNC_DECISIONS, SCHEMA_IDS), (), "concord-project"),
     Party("exporter", ("exporter",), "exporter", ALL_TOPICS, ()),
     # Whoever is signed in to it: looks at everything, changes settings, acts on pairs.
     Party("console", ("console",), "broker", ALL_TOPICS, (SETTINGS_CHANGES, OPERATOR_ACTIONS)),

@@ -90,10 +90,13 @@ def _access_in(given: tuple[tuple[str, str], ...]) -> BrokerAccess:
 
 
 def app_options(config: Config) -> AppOptions:
-    """What a role's Faust app needs beside the address: the way in, and how many copies its tables' topics have."""
+    """What a role's Faust app needs beside the address: the way in, how many copies its tables' topics have, and the
+    frame of what it writes. Raises ConcordError when that cannot be had."""
     from concord.guard import AppOptions
+    from concord.registry.framing import framing_of
 
-    return AppOptions(credentials=access_of(config).faust_credentials(), replication=config.replication)
+    credentials = access_of(config).faust_credentials()
+    return AppOptions(credentials=credentials, replication=config.replication, frame=framing_of(config))
 
 
 def problems(config: Config) -> Iterator[str]:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from concord.connecting import producer_of
+from concord.appending import append_bytes
 from concord.reading import TopicFold, read_settings
+from concord.registry.framing import current_framing
 from projections.directory import Directory, normal
 from schemas.codec import decode, encode
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
@@ -20,8 +21,6 @@ from schemas.topics import DIRECTORY_CHANGES, FIRM_KEY, OPERATOR_ACTIONS, SETTIN
 
 # How often a change is made anew on top of somebody else's that came first, before giving up.
 ATTEMPTS: Final = 8
-# Longest wait for the broker to take a record, in seconds.
-SEND_S: Final = 30.0
 
 _SIDES: Final = {
     "graph": "Microsoft 365 (`concord source graph`)",
@@ -31,10 +30,8 @@ _SIDES: Final = {
 
 def append(broker: str, topic: str, rows: list[tuple[str, Any]]) -> None:
     """Append (key, record) rows and wait until the broker has them. Raises ConcordError."""
-    with producer_of(broker) as producer:
-        sent = [producer.send(topic, key=row.encode(), value=encode(record)) for row, record in rows]
-        for future in sent:
-            future.get(timeout=SEND_S)
+    frame = current_framing(broker)
+    append_bytes(broker, topic, [(row.encode(), frame(topic, encode(record))) for row, record in rows])
 
 
 def current_settings(broker: str) -> Settings:

@@ -30,6 +30,7 @@ from concord import (
     cli_shadow,
     cli_undo,
     cli_what_if,
+    registry,
 )
 from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
@@ -257,6 +258,7 @@ _reflow(app)
 def main() -> None:
     """The entry point: an expected error is one sentence on standard error and exit code 1."""
     quieten_kafka()
+    registry.install()
     try:
         app(prog_name="concord")
     except ConfigError as error:

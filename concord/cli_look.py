@@ -41,9 +41,11 @@ def topics_create() -> None:
     """Create the topics that are missing. What exists is left as it is.
 
     Partitions and replication come from CONCORD_PARTITIONS and CONCORD_REPLICATION; retention and cleanup are those
-    of `concord topics flow`.
+    of `concord topics flow`. With CONCORD_SCHEMA_REGISTRY the schema of every topic is registered there as well.
     """
     from concord.connecting import plainly, require_broker
+    from concord.registry.client import registry_of
+    from concord.registry.ids import provision
     from concord.topics import create_topics
 
     config = load_config()
@@ -51,6 +53,10 @@ def topics_create() -> None:
     with plainly(config.broker):
         created = create_topics(config.broker, partitions=config.partitions, replication=config.replication)
     say(f"Created: {', '.join(created)}." if created else "Every topic exists already.")
+    registry = registry_of(config)
+    if registry is not None:
+        known = plural(provision(config.broker, registry), "schema is", "schemas are")
+        say(f"Registered at {registry.url}: {known} new to this log.")
 
 
 @topics.command("list")

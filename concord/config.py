@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -53,6 +55,15 @@ class Config(BaseSettings):
     )
     broker_certificate_file: Path | None = Field(None, description="our certificate (PEM), where brokers ask for one")
     broker_key_file: Path | None = Field(None, description="its private key (PEM)")
+    schema_registry: Url = Field(
+        "", description="schema registry: records get Confluent's frame, `concord topics create` registers the schemas"
+    )
+    schema_registry_username: str = Field("", description="user of the schema registry, for basic authentication")
+    schema_registry_password: SecretStr = Field(SecretStr(""), description="its password")
+    schema_registry_password_file: Path | None = Field(None, description="the same in a file, read at each request")
+    schema_registry_ca_file: Path | None = Field(
+        None, description="CA bundle (PEM) of the registry's certificate; else the system's authorities"
+    )
     partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=1000, description="partitions of keyed topics")
     replication: int = Field(1, ge=1, le=9, description="replication factor of topics; 3 in production")
     data_dir: Path = Field(Path(".concord"), description="local state of the workers (RocksDB), one folder per worker")
@@ -215,10 +226,30 @@ def load_config(need: str = "broker", environ: dict[str, str] | None = None) -> 
         for name in NEEDS[need]
         if not values.get(name)
     ]
-    problems += [*broker_access.problems(config), *credentials.problems(config, need)]
+    problems += [*broker_access.problems(config), *credentials.problems(config, need), *_registry_problems(config)]
     if problems:
         raise ConfigError(problems, "Nothing was started.")
     return config
+
+
+def _registry_problems(config: Config) -> Iterator[str]:
+    """What is wrong with the way to the schema registry, before it is asked."""
+    given = [
+        name for name in ("username", "password", "password_file", "ca_file")
+        if f"schema_registry_{name}" in config.model_fields_set
+    ]  # fmt: skip
+    if not config.schema_registry:
+        yield from (
+            f"{PREFIX}SCHEMA_REGISTRY_{name.upper()}: not used without {PREFIX}SCHEMA_REGISTRY" for name in given
+        )
+        return
+    if "@" in urlsplit(config.schema_registry).netloc:
+        yield f"{PREFIX}SCHEMA_REGISTRY: give user and password in {PREFIX}SCHEMA_REGISTRY_USERNAME and _PASSWORD_FILE"
+    password = credentials.secret(config, "schema_registry_password")
+    if bool(config.schema_registry_username) != bool(password):
+        yield f"{PREFIX}SCHEMA_REGISTRY_USERNAME and {PREFIX}SCHEMA_REGISTRY_PASSWORD_FILE: give both or neither"
+    elif password and password.trouble():
+        yield password.trouble()
 
 
 # Variables read elsewhere: by the test suite and by the development environment.

@@ -104,7 +104,7 @@ def problems(config: Config, need: str) -> Iterator[str]:
 
 _SECRETS: Final = (
     "graph_client_secret", "graph_private_key", "salesforce_client_secret", "salesforce_private_key", "webhook_secret",
-    "proxy", "database_url", "broker_password",
+    "proxy", "database_url", "broker_password", "schema_registry_password",
 )  # fmt: skip
 # Of which one must be given, for each service.
 ONE_OF: Final = {

@@ -26,6 +26,9 @@ from concord.broker_settings import process_started
 from concord.changing import confirm, current_settings, read_directory
 from concord.console.accounts import FILE, FIRST, Accounts
 from concord.processes import CONSOLE, EXPORTER, PROJECT, ROLES, RoleProcesses, end_leftovers, order
+from concord.registry import install
+from concord.registry.client import registry_of
+from concord.registry.ids import current_config, provision
 from concord.topics import create_topics
 from schemas.errors import ConfigError
 from schemas.topics import DEFAULT_PARTITIONS, TOPICS
@@ -182,6 +185,7 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
     with ExitStack() as stack:
         broker = stack.enter_context(start_broker())
         on_ready("Kafka")
+        install(broker.address)
         if broker.kind != "given":
             # Its topics are new: what workers kept of an earlier broker's would be taken for this one's.
             shutil.rmtree(state_dir / "data", ignore_errors=True)
@@ -200,6 +204,7 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
                 [f"Concord's topics stand already on the broker at {broker.address}, and this needs one without"],
                 "Unset CONCORD_BROKER to let one be started.",
             )
+        _register_schemas(broker.address)
         on_ready("topics")
         variables = role_variables(broker.address, simulators, state_dir, options.changes) | dict(options.variables)
         end_leftovers(state_dir / ROLES_FILE)
@@ -222,6 +227,13 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
         roles.start()
         on_ready("roles")
         yield Environment(broker, simulators, roles, variables, metrics, password)
+
+
+def _register_schemas(broker: str) -> None:
+    """With the schema registry that this environment names, if it names one. Raises ConcordError."""
+    registry = registry_of(current_config())
+    if registry is not None:
+        provision(broker, registry)
 
 
 class Interruptions:

@@ -13,14 +13,14 @@ from kafka import TopicPartition
 from kafka.errors import RetriableError
 
 from concord.connecting import admin_of, consumer_of, plainly
-from schemas.topics import DIRECTORY_CHANGES, SYNC_DECISIONS, SYNC_QUARANTINE, TABLE_VERSIONS, TOPICS
+from schemas.topics import DIRECTORY_CHANGES, SCHEMA_IDS, SYNC_DECISIONS, SYNC_QUARANTINE, TABLE_VERSIONS, TOPICS
 
 # Every consumer group of Concord begins so.
 GROUP_PREFIX: Final = "concord-"
 # Tables' own topics: read when a worker starts, never committed.
 CHANGELOG_SUFFIX: Final = "-changelog"
 # Read whole by those who need them, without a group.
-WITHOUT_GROUP: Final = frozenset({DIRECTORY_CHANGES, SYNC_DECISIONS, SYNC_QUARANTINE, TABLE_VERSIONS})
+WITHOUT_GROUP: Final = frozenset({DIRECTORY_CHANGES, SYNC_DECISIONS, SYNC_QUARANTINE, TABLE_VERSIONS, SCHEMA_IDS})
 # How long, and how often, a broker is asked again that says it is not ready, in seconds.
 ASK_AGAIN_S: Final = 10.0
 ASK_EVERY_S: Final = 0.2

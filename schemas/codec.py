@@ -1,21 +1,26 @@
 """Bytes <-> frozen values: Avro single-object encoding (C3 01, fingerprint, body), schemas from this package.
 
 The `.avsc` files are the truth; fastavro reads, `schemas.writing` writes. A record names its schema by fingerprint, so
-records written under any released schema stay readable; an unknown fingerprint is an error, never a guess. `Framing` is
-the seam for other frames.
+records written under any released schema stay readable; an unknown fingerprint is an error, never a guess.
+
+Where a schema registry is used, records on topics have Confluent's frame instead (`schemas.identified`). Only the frame
+differs, and both are read.
 """
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
+from schemas import identified
 from schemas.changes import Change, Wakeup
 from schemas.commands import Command, Decision, Outcome
 from schemas.converting import NAMESPACE, Convert, record_reader
@@ -23,6 +28,7 @@ from schemas.cursors import GraphCursor, SalesforceCursor, SeriesInstances
 from schemas.directory import DirectoryEntry
 from schemas.errors import UnreadableRecord
 from schemas.journal import JournalEntry, OperatorAction
+from schemas.registered import SchemaId
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
 from schemas.tables import TableVersion
@@ -32,19 +38,11 @@ T = TypeVar("T")
 
 RECORDS: Final[tuple[type, ...]] = (
     Change, Wakeup, Command, Outcome, Decision, DirectoryEntry, GraphCursor, JournalEntry, OperatorAction, PairState,
-    SalesforceCursor, SeriesInstances, Settings, TableVersion, Tally,
+    SalesforceCursor, SchemaId, SeriesInstances, Settings, TableVersion, Tally,
 )  # fmt: skip
 MARKER: Final = b"\xc3\x01"
-
-
-class Framing(Protocol):
-    """How a body and its writer schema travel together."""
-
-    def frame(self, kind: type, body: bytes) -> bytes:
-        """The bytes that go on the topic."""
-
-    def unframe(self, raw: bytes) -> tuple[Any, bytes]:
-        """Writer schema (parsed) and body. Raises UnreadableRecord."""
+# Length of the single-object header: marker and fingerprint.
+HEADER: Final = 10
 
 
 @cache
@@ -86,41 +84,45 @@ def _body_writer(name: str) -> Writer:
     return writer_of(_current(name)[0])
 
 
-class SingleObject:
-    """Avro single-object encoding: the writer's fingerprint in each record, schemas from the package."""
-
-    def frame(self, kind: type, body: bytes) -> bytes:
-        """Marker, fingerprint, body."""
-        return _current(kind.__name__)[1] + body
-
-    def unframe(self, raw: bytes) -> tuple[Any, bytes]:
-        """Writer schema by fingerprint, and the rest."""
-        if raw[:2] != MARKER or len(raw) < 10:
-            raise UnreadableRecord("The record does not begin with an Avro single-object header.")
-        schema = _writers().get(raw[:10])
-        if schema is None:
-            raise UnreadableRecord(
-                f"No known schema has the fingerprint {raw[2:10].hex()}.",
-                "Upgrade this worker, or retry the record from quarantine with a version that knows it.",
-            )
-        return schema, raw[10:]
+def schema_with(print8: bytes) -> Any | None:
+    """The parsed current or released schema with this fingerprint, None when there is none."""
+    return _writers().get(MARKER + print8)
 
 
-_FRAMING: Framing = SingleObject()
+def with_id(raw: bytes, ids: Mapping[bytes, int]) -> bytes:
+    """A record in single-object encoding in Confluent's frame, when its schema's fingerprint has an id; else as it
+    was."""
+    number = ids.get(raw[2:HEADER]) if raw[:2] == MARKER else None
+    return raw if number is None else identified.frame(number, raw[HEADER:])
+
+
+def _unframe(raw: bytes) -> tuple[Any, bytes]:
+    """Writer schema and body. Raises UnreadableRecord."""
+    if raw[:2] != MARKER or len(raw) < HEADER:
+        if identified.is_framed(raw):
+            return identified.unframe(raw)
+        raise UnreadableRecord("The record does not begin with an Avro single-object header.")
+    schema = _writers().get(raw[:HEADER])
+    if schema is None:
+        raise UnreadableRecord(
+            f"No known schema has the fingerprint {raw[2:HEADER].hex()}.",
+            "Upgrade this worker, or retry the record from quarantine with a version that knows it.",
+        )
+    return schema, raw[HEADER:]
 
 
 def encode(value: Any) -> bytes:
-    """A record as bytes. `value` is one of RECORDS. Raises AttributeError, TypeError, KeyError or OverflowError when it
-    does not fit its schema."""
-    kind = type(value)
-    return _FRAMING.frame(kind, _body_writer(kind.__name__)(value))
+    """A record as bytes, in single-object encoding. `value` is one of RECORDS. Raises AttributeError, TypeError,
+    KeyError or OverflowError when it does not fit its schema."""
+    name = type(value).__name__
+    return _current(name)[1] + _body_writer(name)(value)
 
 
 def decode(kind: type[T], raw: bytes | None) -> T:
     """Bytes as a record of this kind. Raises UnreadableRecord for anything that is not one."""
     if not raw:
         raise UnreadableRecord("The record is empty.")
-    written, body = _FRAMING.unframe(raw)
+    written, body = _unframe(raw)
     if written["name"] != f"{NAMESPACE}.{kind.__name__}":
         raise UnreadableRecord(f"A {written['name']} stands where a {kind.__name__} belongs.")
     buffer = io.BytesIO(body)
@@ -130,7 +132,7 @@ def decode(kind: type[T], raw: bytes | None) -> T:
         )
         value: T = _readers()[kind](data)
     except (EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, StopIteration,
-            fastavro.schema.SchemaParseException, UnicodeDecodeError) as error:  # fmt: skip
+            fastavro.schema.SchemaParseException, SchemaResolutionError, UnicodeDecodeError) as error:  # fmt: skip
         raise UnreadableRecord(f"The body is not a {kind.__name__}: {type(error).__name__}.") from error
     if buffer.read(1):
         raise UnreadableRecord(f"Bytes are left over after the {kind.__name__}.")

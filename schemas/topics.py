@@ -55,6 +55,7 @@ SALESFORCE_COMMANDS: Final = "salesforce.commands"
 SYNC_OUTCOMES: Final = "sync.outcomes"
 SYNC_QUARANTINE: Final = "sync.quarantine"
 TABLE_VERSIONS: Final = "table.versions"
+SCHEMA_IDS: Final = "schema.ids"
 
 FIRM_KEY: Final = "firm"
 
@@ -77,6 +78,7 @@ TOPICS: Final[tuple[TopicSpec, ...]] = (
     ),
     TopicSpec(SYNC_QUARANTINE, "as the input", "the bytes, untouched", "any stage", "operator", 365 * DAY_MS),
     TopicSpec(TABLE_VERSIONS, "table", "TableVersion", "command line", "reconcile", -1, "compact", 1),
+    TopicSpec(SCHEMA_IDS, "schema id", "SchemaId", "command line", "any stage", -1, "compact", 1),
 )
 
 BY_NAME: Final[dict[str, TopicSpec]] = {spec.name: spec for spec in TOPICS}

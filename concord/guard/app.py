@@ -20,6 +20,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from faust.types import TP
 from prometheus_client.registry import Collector
 
+from concord.framing import Frame, unchanged
 from concord.guard.agent import GuardedAgent
 from concord.guard.ending import RESTART_ME, end_process
 from concord.guard.log_reader import LogReader
@@ -60,6 +61,8 @@ class AppOptions:
     ssl_context: Any = None
     replication: int = 1
     """Copies of changelog topics."""
+    frame: Frame = unchanged
+    """The frame in which records are written to topics; what tables hold keeps its own."""
 
 
 class Companion(Protocol):
@@ -79,13 +82,14 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
     """For records from outside a step; there once the app has started."""
     reader: LogReader
 
-    def prepare(self, partitions: int, worker: str, client_settings: Mapping[str, Any]) -> None:
+    def prepare(self, partitions: int, worker: str, client_settings: Mapping[str, Any], frame: Frame) -> None:
         """Set what the guard needs; `build_app` calls it."""
         self.partitions = partitions
         self.worker = worker
         self.guards: list[GuardedAgent] = []
         self._companions: list[Companion] = []
         self._client_settings = dict(client_settings)
+        self._frame = frame
         self._holds: frozenset[TP] | None = None
         self._committed: dict[tuple[str, int], int] = {}
         self._chores: list[asyncio.Task[None]] = []
@@ -143,7 +147,7 @@ class GuardedApp(faust.App):  # type: ignore[misc]  # faust is not typed
     async def on_start(self) -> None:
         """Connect the guard's own clients before anything is delivered."""
         await super().on_start()
-        self.outbox = Outbox(self._client_settings)
+        self.outbox = Outbox(self._client_settings, self._frame)
         self.reader = LogReader(self._client_settings)
         await self.outbox.start()
         for companion in self._companions:
@@ -298,7 +302,7 @@ def build_app(
     )
     settings = {"bootstrap_servers": servers, "client_id": f"{name}-guard"}
     settings |= credentials_to_aiokafka_auth(options.credentials, options.ssl_context)
-    app.prepare(partitions, worker or f"pid-{os.getpid()}", settings)
+    app.prepare(partitions, worker or f"pid-{os.getpid()}", settings, options.frame)
     return app
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
+from concord.framing import Frame, unchanged
 from concord.guard.ending import end_process
 from concord.guard.quarantine import stack_places
 from schemas.errors import ConcordError
@@ -63,8 +64,9 @@ def check_size(topic: str, key: bytes | None, value: bytes | None, headers: Head
 class Outbox:
     """The producer of one worker. `post` returns at once; what is posted is sent in that order."""
 
-    def __init__(self, client_settings: Mapping[str, Any]) -> None:
+    def __init__(self, client_settings: Mapping[str, Any], frame: Frame = unchanged) -> None:
         self._settings = dict(client_settings)
+        self._frame = frame
         self._producer: Any = None
         self._waiting: deque[Outgoing] = deque()
         self._wake = asyncio.Event()
@@ -146,12 +148,13 @@ class Outbox:
     async def _hand_over(self, outgoing: Outgoing) -> None:
         """Put a record into the producer's batch; waits while that is full, however long the broker is away."""
         self._track(outgoing.topic)
+        value = self._frame(outgoing.topic, outgoing.value)
         tries = 0
         while True:
             try:
                 sent = await self._producer.send(
                     outgoing.topic,
-                    outgoing.value,
+                    value,
                     key=outgoing.key,
                     partition=outgoing.partition,
                     timestamp_ms=outgoing.timestamp_ms,

@@ -22,6 +22,7 @@ from kafka import TopicPartition
 from concord.connecting import admin_of, consumer_of, plainly
 from concord.groups import asked_again, require_stopped, silent
 from concord.rebuild.partition import Job, Made, make_partition
+from concord.registry import install
 from concord.roles.reconcile import APP_NAME, STATE_TABLE
 from concord.table_versions import FIRST, changelog_of, newest_version, put_in_use
 from schemas.errors import ConcordError
@@ -269,6 +270,7 @@ def _begin(counts: SynchronizedArray[int]) -> None:
     global _counts
     _counts = counts
     gc.set_threshold(COLLECT_EVERY, 50, 50)
+    install()
 
 
 def _job(job: Job) -> Made:

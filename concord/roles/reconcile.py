@@ -150,10 +150,10 @@ class Intake:
     def settings(self, record: Record, lane: Lane) -> None:
         """New settings, written to every partition of the journal. Of two with one number the first stands."""
         arrived = decode(Settings, record.value)
-        held = lane.get(SETTINGS_ROW)
-        if held is not None and held != record.value and decode(Settings, held).number >= arrived.number:
+        held, row = lane.get(SETTINGS_ROW), encode(arrived)
+        if held is not None and held != row and decode(Settings, held).number >= arrived.number:
             return
-        lane.set(SETTINGS_ROW, encode(arrived))
+        lane.set(SETTINGS_ROW, row)
         self._journal_settings(arrived, position_of(record), lane)
 
     def action(self, record: Record, lane: Lane) -> None:

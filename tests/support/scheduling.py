@@ -12,7 +12,10 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ROLES: Final = "tests/integration/roles"
-BROKER: Final = ("tests/integration/cli", "tests/integration/guard", "tests/integration/test_broker.py")
+BROKER: Final = (
+    "tests/integration/cli", "tests/integration/guard", "tests/integration/test_broker.py",
+    "tests/integration/test_schema_registry.py",
+)  # fmt: skip
 # What takes longest, the longest first. All else follows in the order of names.
 FIRST: Final = (ROLES, "tests/simulation/", *BROKER, "tests/e2e/", "tests/thirdparty/", "tests/integration/")
 

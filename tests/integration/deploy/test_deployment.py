@@ -31,6 +31,7 @@ LEAST = {
 }  # fmt: skip
 WHOLE = LEAST | {
     "strimzi.enabled": "true", "strimzi.cluster": "events", "strimzi.namespace": "kafka",
+    "schemaRegistry.url": "http://registry.kafka:8081",
     "serviceMonitor.enabled": "true", "serviceMonitor.labels.release": "prometheus", "autoscaling.kind": "keda",
     "graph.webhookUrl": "https://hooks.firm.example/concord", "salesforce.fieldsConfigMap": "concord-fields",
     "kafka.ca.secret": "events-cluster-ca-cert", "console.enabled": "true", "console.url": "https://sync.firm.example",
@@ -40,6 +41,8 @@ VARIANTS = {
     "certificates": LEAST | {
         "kafka.protocol": "SSL", "graph.credential": "private-key", "salesforce.credential": "private-key",
         "salesforce.username": "sync@firm.example", "autoscaling.kind": "hpa",
+        "schemaRegistry.url": "https://registry.example", "schemaRegistry.secret": "registry",
+        "schemaRegistry.username": "concord", "schemaRegistry.ca.secret": "registry-ca",
     },
     "plain": LEAST | {
         "kafka.protocol": "PLAINTEXT", "networkPolicy.enabled": "false", "podDisruptionBudget": "false",
@@ -184,7 +187,8 @@ def test_topics_and_users_are_those_of_the_flow() -> None:
     for party in PARTIES:
         wanted = [(entry.resource, list(entry.operations)) for entry in entries_of(party)]
         assert [(one["resource"]["type"], one["operations"]) for one in users[f"concord-{party.name}"]] == wanted
-    assert "concord-topics" not in pods("whole")
+    hooks = {name: of_kind(name, "Job")[0]["metadata"]["annotations"]["helm.sh/hook"] for name in ("least", "whole")}
+    assert hooks == {"least": "pre-install,pre-upgrade", "whole": "post-install,post-upgrade"}
     assert "concord-topics" in pods("least")
 
 

@@ -37,11 +37,17 @@ def test_empty_record_is_unreadable() -> None:
             decode(Wakeup, raw)
 
 
-@pytest.mark.parametrize("raw", [b"\xc3", b"\xc3\x01\x01\x02", b"\x00\x00\x00\x00\x07rest of it", b'{"key": "x"}'])
+@pytest.mark.parametrize("raw", [b"\xc3", b"\xc3\x01\x01\x02", b"\x00\x00\x07", b'{"key": "x"}'])
 def test_foreign_frame_is_unreadable(raw: bytes) -> None:
-    """A short header, Confluent's frame and JSON are not ours."""
+    """A short header of either frame and JSON are not ours."""
     with pytest.raises(UnreadableRecord, match="single-object header"):
         decode(Wakeup, raw)
+
+
+def test_a_registrys_frame_is_unreadable_where_nobody_knows_its_ids() -> None:
+    """It says which id; `concord.registry` tells a process whom to ask."""
+    with pytest.raises(UnreadableRecord, match="schema 7 of a registry"):
+        decode(Wakeup, b"\x00\x00\x00\x00\x07rest of it")
 
 
 def test_unknown_fingerprint_is_named_and_not_guessed() -> None:

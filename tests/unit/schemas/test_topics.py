@@ -11,6 +11,7 @@ from schemas.topics import BY_NAME, DAY_MS, MAX_RECORD_BYTES, TOPICS, TopicSpec
 EACH = pytest.mark.parametrize("spec", TOPICS, ids=lambda spec: spec.name)
 STAGES = {"source graph", "source salesforce", "intake", "reconcile", "sink graph", "sink salesforce"}
 EDGES = {"webhook", "timer", "command line", "operator", "projections", "sources", "sinks", "any stage", "console"}
+COMPACTED = {topics.DIRECTORY_CHANGES, topics.TABLE_VERSIONS, topics.SCHEMA_IDS}
 
 
 def names(text: str) -> set[str]:
@@ -47,7 +48,7 @@ def test_topic_is_written_and_read_by_known_parties(spec: TopicSpec) -> None:
 @EACH
 def test_topic_is_kept_as_the_design_says(spec: TopicSpec) -> None:
     """Journal, directory, settings and table versions for ever; commands for days; wake-ups for hours."""
-    for_ever = {topics.SYNC_JOURNAL, topics.DIRECTORY_CHANGES, topics.SETTINGS_CHANGES, topics.TABLE_VERSIONS}
+    for_ever = {topics.SYNC_JOURNAL, topics.SETTINGS_CHANGES} | COMPACTED
     hours = {topics.GRAPH_WAKEUPS, topics.SALESFORCE_WAKEUPS}
     days = {topics.GRAPH_COMMANDS, topics.SALESFORCE_COMMANDS}
     if spec.name in for_ever:
@@ -63,14 +64,14 @@ def test_topic_is_kept_as_the_design_says(spec: TopicSpec) -> None:
 @EACH
 def test_only_what_no_agent_takes_is_compacted(spec: TopicSpec) -> None:
     """An input that is compacted has holes in its offsets, and the guard counts on there being none (design §4)."""
-    is_compacted = spec.name in {topics.DIRECTORY_CHANGES, topics.TABLE_VERSIONS}
+    is_compacted = spec.name in COMPACTED
     assert spec.cleanup == ("compact" if is_compacted else "delete")
 
 
 @EACH
 def test_what_is_read_whole_stands_in_one_partition(spec: TopicSpec) -> None:
     """Directory and settings are read from the beginning by everybody; all else is spread like the deployment says."""
-    is_whole = spec.name in {topics.DIRECTORY_CHANGES, topics.SETTINGS_CHANGES, topics.TABLE_VERSIONS}
+    is_whole = spec.name in {topics.SETTINGS_CHANGES} | COMPACTED
     assert spec.partitions == (1 if is_whole else 0)
 
 

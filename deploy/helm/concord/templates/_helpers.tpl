@@ -52,6 +52,18 @@ capabilities:
 {{- if and $kafka.ca.secret (hasSuffix "SSL" $kafka.protocol) }}
 - { name: CONCORD_BROKER_CA_FILE, value: {{ printf "/run/secrets/kafka-ca/%s" $kafka.ca.key | quote }} }
 {{- end }}
+{{- with .root.Values.schemaRegistry }}
+{{- if .url }}
+- { name: CONCORD_SCHEMA_REGISTRY, value: {{ .url | quote }} }
+{{- if .secret }}
+- { name: CONCORD_SCHEMA_REGISTRY_USERNAME, value: {{ required "schemaRegistry.username: who signs in with the secret's password" .username | quote }} }
+- { name: CONCORD_SCHEMA_REGISTRY_PASSWORD_FILE, value: /run/secrets/registry/password }
+{{- end }}
+{{- if .ca.secret }}
+- { name: CONCORD_SCHEMA_REGISTRY_CA_FILE, value: {{ printf "/run/secrets/registry-ca/%s" .ca.key | quote }} }
+{{- end }}
+{{- end }}
+{{- end }}
 {{- if contains "graph" $sides }}
 {{- with .root.Values.graph }}
 - { name: CONCORD_GRAPH_TENANT, value: {{ required "graph.tenant: the Entra tenant's id" .tenant | quote }} }
@@ -97,6 +109,14 @@ capabilities:
 {{- if .root.Values.kafka.ca.secret }}
 - { name: kafka-ca, mountPath: /run/secrets/kafka-ca, readOnly: true }
 {{- end }}
+{{- with .root.Values.schemaRegistry }}
+{{- if and .url .secret }}
+- { name: registry, mountPath: /run/secrets/registry, readOnly: true }
+{{- end }}
+{{- if and .url .ca.secret }}
+- { name: registry-ca, mountPath: /run/secrets/registry-ca, readOnly: true }
+{{- end }}
+{{- end }}
 {{- $sides := include "concord.sides" . }}
 {{- if contains "graph" $sides }}
 - { name: graph, mountPath: /run/secrets/graph, readOnly: true }
@@ -120,6 +140,14 @@ capabilities:
 {{- end }}
 {{- if .root.Values.kafka.ca.secret }}
 - { name: kafka-ca, secret: { secretName: {{ .root.Values.kafka.ca.secret }} } }
+{{- end }}
+{{- with .root.Values.schemaRegistry }}
+{{- if and .url .secret }}
+- { name: registry, secret: { secretName: {{ .secret }} } }
+{{- end }}
+{{- if and .url .ca.secret }}
+- { name: registry-ca, secret: { secretName: {{ .ca.secret }} } }
+{{- end }}
 {{- end }}
 {{- if contains "graph" $sides }}
 - { name: graph, secret: { secretName: {{ .root.Values.graph.secret }} } }
