@@ -198,14 +198,14 @@ def dev(
     persist: Persist = None,
     print_env: PrintEnv = False,
     read_models: Annotated[
-        bool, typer.Option("--read-models", help="Keep the read models too (`concord project`).")
-    ] = False,
+        bool, typer.Option(help="Keep the read models, which pages of the console show (`concord project`).")
+    ] = True,
     stop: Annotated[bool, typer.Option("--stop", help="End what an earlier `concord dev` left running.")] = False,
 ) -> None:
     """Broker, simulators, every role, the console and the exporter on this machine until Ctrl-C, with fast polling.
 
     The simulators are left alone: whoever calls their APIs plays the users. Metrics are served on --port-base +30 (the
-    exporter) and +31 to +35 (the roles); .concord/targets.json names them for Prometheus. The console is on --port-base
+    exporter) and +31 to +36 (the roles); .concord/targets.json names them for Prometheus. The console is on --port-base
     +40; its address and first password are printed.
     """
     from concord.dev import DevOptions, run_dev, stop_dev

@@ -6,15 +6,12 @@ import signal
 import threading
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
 from concord.cli_output import plural, print_json, print_table, say
 from concord.config import load_config
-
-if TYPE_CHECKING:
-    from schemas.settings import Settings
 
 RUN: Final = "Run"
 LOOK: Final = "Look"
@@ -58,6 +55,7 @@ def project() -> None:
 def runs(
     days: Annotated[int, typer.Option(metavar="N", min=1, help="How many days back.")] = 30,
     errors_only: Annotated[bool, typer.Option("--errors-only", help="Only runs with an error.")] = False,
+    user: Annotated[str, typer.Option(metavar="TEXT", help="Only users with this in their address or name.")] = "",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, the newest.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
@@ -67,15 +65,18 @@ def runs(
     an event that changed or went meanwhile is neither synced nor an error.
     """
     from concord.changing import current_settings
+    from concord.owners import addresses_of, owners_named
     from concord.read_models.database import database_url, open_database
     from concord.read_models.runs import RunFilter, RunLog
 
     config = load_config()
+    settings = current_settings(config.broker)
     engine = open_database(database_url(config), writes=False)
     try:
         since = datetime.now(UTC) - timedelta(days=days)
         log = RunLog(engine)
-        found = log.page(RunFilter(since=since, status="errors" if errors_only else ""), limit=limit).rows
+        wanted = RunFilter(owners_named(settings, user), since, status="errors" if errors_only else "")
+        found = log.page(wanted, limit=limit).rows
         failed = {run.key: log.failed(run.key) for run in found if run.errors}
     finally:
         engine.dispose()
@@ -83,7 +84,7 @@ def runs(
         return print_json([asdict(run) | {"failed": failed.get(run.key, ())} for run in found])
     if not found:
         return say(f"No run{' with an error' if errors_only else ''} in the last {plural(days, 'day')}.")
-    names = _names(current_settings(config.broker))
+    names = addresses_of(settings)
     print_table(
         ("started", "finished", "direction", "user", "processed", "synced", "errors", "message"),
         [
@@ -96,9 +97,3 @@ def runs(
         cut="message",
     )  # fmt: skip
     return None
-
-
-def _names(settings: Settings) -> dict[str, str]:
-    """Users' addresses by mailbox and by record in Practifi."""
-    users = [user for user in settings.users if user.address]
-    return {name: user.address for user in users for name in (user.salesforce_id, user.mailbox) if name}

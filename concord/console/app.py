@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from concord.console import events, held, overview, settings, sign_in, users
+from concord.console import conflicts, events, held, logs, mails, overview, settings, sign_in, users
 from concord.console.accounts import Accounts
 from concord.console.api import (
     events as api_events,
@@ -51,9 +51,13 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 STATIC_CACHE: Final = "public, max-age=3600"
 
 
+# The modules that have pages.
+PARTS: Final = (sign_in, overview, users, logs, events, held, conflicts, mails, settings)
+
+
 def pages() -> tuple[Page, ...]:
     """Every page. A new one is under the same guard, and under the same tests."""
-    shown = tuple(page for part in (sign_in, overview, users, events, held, settings) for page in part.pages())
+    shown = tuple(page for part in PARTS for page in part.pages())
     return (*shown, *operations())
 
 

@@ -15,6 +15,7 @@ from concord.finding import Found, Story, find_pairs, read_story
 from concord.held import Waiting, act
 from concord.lag import LagReader
 from concord.quarantined import ShelfFold
+from concord.read_models.books import Books
 from concord.reading import JournalFold, SettingsFold
 from concord.undoing import Proposal, ask, propose
 from schemas.changes import Side
@@ -91,6 +92,13 @@ class Desk(Protocol):
     def retry(self, pair_key: str, *, by: str) -> None:
         """Ask for another try of what a service refused."""
 
+    def retry_all(self, pair_keys: Sequence[str], *, by: str) -> None:
+        """The same for all of these, at one moment."""
+
+    @property
+    def books(self) -> Books:
+        """Run log, conflict shelf and mail ledger."""
+
 
 def in_force(documents: list[Settings]) -> Settings:
     """The settings that count now; the defaults when none were ever saved."""
@@ -134,8 +142,9 @@ class _Kept(Generic[F]):
 class BrokerDesk:
     """The desk of a deployment. `close` when done."""
 
-    def __init__(self, broker: str) -> None:
+    def __init__(self, broker: str, books: Books) -> None:
         self._broker = broker
+        self._books = books
         self._settings: _Kept[SettingsFold] = _Kept(lambda: SettingsFold(broker), lambda fold: fold.advance())
         self._directory: _Kept[DirectoryFold] = _Kept(lambda: DirectoryFold(broker), lambda fold: fold.advance())
         self._journal: _Kept[JournalFold] = _Kept(lambda: JournalFold(broker), lambda fold: fold.advance())
@@ -197,9 +206,19 @@ class BrokerDesk:
 
     def retry(self, pair_key: str, *, by: str) -> None:
         """Ask for another try of what a service refused."""
-        retry_pairs(self._broker, [pair_key], by=by)
+        self.retry_all([pair_key], by=by)
+
+    def retry_all(self, pair_keys: Sequence[str], *, by: str) -> None:
+        """The same for all of these, at one moment."""
+        retry_pairs(self._broker, list(pair_keys), by=by)
+
+    @property
+    def books(self) -> Books:
+        """Run log, conflict shelf and mail ledger."""
+        return self._books
 
     def close(self) -> None:
         """Hang up."""
         for kept in (self._settings, self._directory, self._journal, self._shelf, self._lag):
             kept.close()
+        self._books.close()

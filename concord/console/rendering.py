@@ -17,10 +17,13 @@ from streams.reasons import reason
 MENU: Final = (
     ("Overview", "/", Role.VIEWER),
     ("Users & Mailboxes", "/users", Role.VIEWER),
-    ("Events", "/events", Role.VIEWER),
-    ("Held", "/held", Role.VIEWER),
     ("Sync Settings", "/settings/sync", Role.VIEWER),
     ("Integration Settings", "/settings/integration", Role.VIEWER),
+    ("Logs & Errors", "/logs", Role.VIEWER),
+    ("Events", "/events", Role.VIEWER),
+    ("Held", "/held", Role.VIEWER),
+    ("Conflicts", "/conflicts", Role.VIEWER),
+    ("Mail ledger", "/mails", Role.VIEWER),
     ("History", "/settings/history", Role.VIEWER),
 )  # fmt: skip
 

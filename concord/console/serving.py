@@ -18,6 +18,7 @@ from concord.console.programs import FILE as TOKENS
 from concord.console.programs import Programs
 from concord.console.store import FILE as STORE
 from concord.console.store import open_store
+from concord.read_models.books import Books
 from concord.read_models.database import database_url
 from schemas.errors import ConfigError
 
@@ -74,7 +75,7 @@ def run_console(config: Config) -> None:
             [f"The console cannot be served on {host}:{port}: {getattr(error, 'strerror', None) or 'no such address'}"],
             "Give CONCORD_CONSOLE_LISTEN an address that is free on this machine.",
         ) from error
-    desk = BrokerDesk(config.broker)
+    desk = BrokerDesk(config.broker, Books(database_url(config)))
     is_secure = config.console_url.startswith("https://")
     known_as = urlsplit(config.console_url).hostname
     hosts = [known_as] if known_as else []

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import httpx
 from sqlalchemy import Engine, StaticPool, create_engine
+from sqlalchemy.engine import URL
 from support.history import History
 from support.simulation_pairs import START
 
@@ -23,6 +24,7 @@ from concord.console.programs import Programs
 from concord.console.store import lay_out
 from concord.finding import Found, Story
 from concord.held import Waiting
+from concord.read_models.books import Books
 from concord.undoing import Proposal, read_number, rehearsed
 from projections.directory import Directory
 from projections.timeline import item_of, timeline, was_private
@@ -53,6 +55,7 @@ class PaperDesk:
     history: History = field(default_factory=History)
     acts: list[tuple[str, str, str]] = field(default_factory=list)
     """What was asked for: verb, pair key, who."""
+    books: Books = field(default_factory=lambda: Books(URL.create("sqlite", database=":memory:")))
 
     def know(self, entries: Iterable[DirectoryEntry]) -> None:
         """Read these into the directory."""
@@ -130,7 +133,11 @@ class PaperDesk:
 
     def retry(self, pair_key: str, *, by: str) -> None:
         """Ask for another try."""
-        self.acts.append(("retry", pair_key, by))
+        self.retry_all([pair_key], by=by)
+
+    def retry_all(self, pair_keys: Sequence[str], *, by: str) -> None:
+        """Ask for another try of all of these."""
+        self.acts += [("retry", key, by) for key in pair_keys]
 
 
 def _with(document: Settings, members: dict[str, Any]) -> dict[str, Any]:
@@ -145,12 +152,15 @@ class _Reader(HTMLParser):
         self.forms: dict[str, list[tuple[str, str]]] = {}
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
+        self.rows: list[str] = []
+        self._is_in_rows = False
         self._form: list[tuple[str, str]] | None = None
         self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         held = dict(attrs)
         self.tags.append((tag, held))
+        self._is_in_rows = self._is_in_rows or tag == "tbody"
         if tag == "form":
             self._form = self.forms.setdefault(held.get("action") or "", [])
         elif tag == "select":
@@ -165,9 +175,13 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "form":
             self._form = None
+        if tag == "tbody":
+            self._is_in_rows = False
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
+        if self._is_in_rows:
+            self.rows.append(data)
 
 
 @dataclass
@@ -191,6 +205,10 @@ class Seen:
     def goes_to(self) -> str:
         """Where it sends the browser."""
         return self.response.headers.get("location", "")
+
+    def reader_rows(self) -> str:
+        """What the rows of its tables say, on one line."""
+        return " ".join(" ".join(self.reader.rows).split())
 
     def form(self, action: str) -> list[tuple[str, str]]:
         """What the form with this action would send, its buttons aside."""
@@ -279,7 +297,8 @@ def console_at(folder: Path, *, is_secure: bool = False, hosts: tuple[str, ...] 
     accounts = Accounts(folder / "accounts.json")
     passwords = {role: accounts.set(name, role) for role, name in NAMES.items()}
     programs = Programs(folder / "tokens.json", lambda: NOW)
-    console = Console(PaperDesk(), accounts, passwords, programs)
+    books = Books(URL.create("sqlite", database=str(folder / "models.db")))
+    console = Console(PaperDesk(books=books), accounts, passwords, programs)
     console.app = console_app(
         console.desk,
         accounts,

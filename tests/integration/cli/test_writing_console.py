@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from integration.cli.firm import Firm
+from sqlalchemy.engine import URL
 from support.console import Browser, fill, store_in_memory
 from support.history import PRIVATE
 
@@ -15,6 +16,7 @@ from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import BrokerDesk
 from concord.console.programs import Programs
+from concord.read_models.books import Books
 from concord.reading import read_topics
 from schemas.codec import decode
 from schemas.journal import OperatorAction, OperatorVerb
@@ -28,7 +30,7 @@ def browser(firm: Firm, tmp_path: Path) -> Iterator[Browser]:
     """Signed in as administrator."""
     accounts = Accounts(tmp_path / "accounts.json")
     password = accounts.set("olga", Role.ADMINISTRATOR)
-    desk = BrokerDesk(firm.address)
+    desk = BrokerDesk(firm.address, Books(URL.create("sqlite", database=str(tmp_path / "models.db"))))
     browser = Browser(console_app(desk, accounts, Programs(tmp_path / "tokens.json"), store_in_memory()))
     browser.sign_in("olga", password)
     yield browser

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from integration.read_models.facts import a_day, kept
 from sqlalchemy import Engine, event, insert, text
 from support.history import REFUSED, REVIEW, History
+from support.read_model_facts import a_day, kept
 from support.simulation_pairs import START, content
 
 from concord.read_models.keeper import Fact, Keeper

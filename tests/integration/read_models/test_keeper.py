@@ -12,9 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from integration.read_models.facts import a_day, digests, kept
 from sqlalchemy import Engine, select
 from sqlalchemy.engine import URL
+from support.read_model_facts import a_day, digests, kept
 from support.simulation_pairs import content
 
 from concord.read_models.database import open_database
@@ -90,7 +90,7 @@ import os, signal
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from concord.read_models.database import open_database
-from integration.read_models.facts import a_day, kept
+from support.read_model_facts import a_day, kept
 _, facts = a_day()
 engine = open_database(make_url(os.environ["URL"]))
 kept(engine, facts[:9])

@@ -17,6 +17,11 @@ def a_day() -> tuple[History, list[Fact]]:
     """A day's facts, each decision behind its entry."""
     history = whole_day()
     tell_private(history)
+    return history, facts_of(history)
+
+
+def facts_of(history: History) -> list[Fact]:
+    """What a history has told, each decision behind its entry."""
     facts: list[tuple[int, int, Fact]] = [
         (offset, 0, Fact(SYNC_JOURNAL, offset, placed)) for offset, placed in enumerate(history.entries)
     ]
@@ -24,7 +29,7 @@ def a_day() -> tuple[History, list[Fact]]:
         (decision.offset, 1, Fact(SYNC_DECISIONS, number, decision))
         for number, decision in enumerate(history.decisions)
     ]
-    return history, [fact for _, _, fact in sorted(facts, key=lambda row: row[:2])]
+    return [fact for _, _, fact in sorted(facts, key=lambda row: row[:2])]
 
 
 def kept(engine: Engine, facts: Sequence[Fact], *, batch: int = 1000, lane: int = 0) -> Keeper:
