@@ -204,6 +204,14 @@ def _change_mailbox(
     return append_settings(broker, wanted)
 
 
+def users_named(names: list[str], users: list[UserSetting], directory: Directory) -> list[UserSetting]:
+    """The users that these names mean: address, alias, mailbox id or Salesforce user id. Raises ConfigError."""
+    chosen, problems = _chosen(names, users, directory)
+    if problems:
+        raise ConfigError(problems, "`concord users list` shows who is known.")
+    return chosen
+
+
 def _chosen(names: list[str], users: list[UserSetting], directory: Directory) -> tuple[list[UserSetting], list[str]]:
     """The users that these names mean, and one problem for each name that means nobody."""
     by_name = {

@@ -15,6 +15,7 @@ import typer
 
 from concord import (
     cli_admin,
+    cli_audit,
     cli_console,
     cli_explain,
     cli_export,
@@ -71,6 +72,7 @@ app.add_typer(source, name="source", rich_help_panel=RUN)
 app.add_typer(sink, name="sink", rich_help_panel=RUN)
 cli_look.register(app)
 cli_preflight.register(app)
+cli_audit.register(app)
 cli_explain.register(app)
 cli_export.register(app)
 cli_what_if.register(app)

@@ -11,7 +11,7 @@ from typing import Final
 from concord.changing import append
 from concord.reading import JournalFold
 from projections.overview import mailbox_of
-from projections.wording import HIDDEN, span_words
+from projections.wording import HIDDEN, event_words
 from schemas.calendar import CalendarEvent, Sensitivity
 from schemas.changes import Side
 from schemas.commands import Action, Command, MailKind
@@ -93,11 +93,7 @@ def _shown(state: PairState, address: str) -> str:
 
 
 def _event(state: PairState) -> str:
-    content = next(iter(_contents(state)), None)
-    if content is None:
-        return "An event"
-    subject = HIDDEN if _is_private(state) else content.subject or "An event without subject"
-    return f"{subject}, {span_words(content.span)}"
+    return event_words(*_contents(state))
 
 
 def by_user(rows: Iterable[Planned]) -> list[UserReport]:
@@ -132,10 +128,7 @@ def _folded(broker: str) -> tuple[list[PairState], Settings]:
 
 def match_words(match: Match) -> str:
     """A match as it may be listed: when, and what unless it is private."""
-    contents = [half.content for half in (*match.graph, *match.salesforce)]
-    is_private = any(content.sensitivity is not Sensitivity.NORMAL for content in contents)
-    subject = HIDDEN if is_private else contents[0].subject or "An event without subject"
-    return f"{subject}, {span_words(contents[0].span)}"
+    return event_words(*(half.content for half in (*match.graph, *match.salesforce)))
 
 
 def adopt(broker: str, found: Iterable[Match], *, by: str) -> None:

@@ -9,7 +9,7 @@ import json
 from datetime import datetime, timedelta
 from typing import Final
 
-from schemas.calendar import Attendee, CalendarEvent, Response, TimeSpan
+from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, TimeSpan
 from schemas.groups import (
     BODY,
     JOIN_URL,
@@ -128,6 +128,15 @@ def span_words(span: TimeSpan) -> str:
     if start.date() == end.date():
         return f"{_day(start)} {start:%H:%M}–{end:%H:%M} UTC"
     return f"{_day(start)} {start:%H:%M} to {_day(end)} {end:%H:%M} UTC"
+
+
+def event_words(*contents: CalendarEvent) -> str:
+    """What and when, as the first of what is held of an event says it; no text if any of it is private."""
+    if not contents:
+        return "An event"
+    is_private = any(content.sensitivity is not Sensitivity.NORMAL for content in contents)
+    subject = HIDDEN if is_private else contents[0].subject or "An event without subject"
+    return f"{subject}, {span_words(contents[0].span)}"
 
 
 def _day(moment: datetime) -> str:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -26,6 +25,7 @@ from concord.roles.directories import is_graphs, publish
 from concord.roles.graph_connection import Graph
 from concord.roles.known import known_owners
 from concord.roles.mailbox import MailboxLook, Means
+from concord.roles.reach import reach_of
 from concord.roles.reading import read_under
 from concord.roles.unreadable import send_unreadable
 from concord.roles.wakeups import TICK_S, Timer, partition_of
@@ -33,16 +33,13 @@ from concord.telemetry import names
 from concord.telemetry.delays import observe_reading
 from connectors.exchange import run_async
 from connectors.graph.directory import read_directory
-from connectors.graph.source import Reach
 from connectors.graph.subscriptions import Endpoint, after_lifecycle, keep_subscription
 from connectors.graph.webhook import LIFECYCLE_PATH, NOTIFICATION_PATH, webhook_app
 from schemas.changes import Change, Wakeup
 from schemas.codec import decode, encode
 from schemas.cursors import GraphCursor
 from schemas.errors import ServiceError
-from schemas.settings import Settings
 from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS
-from streams.policy import inbound_range, months_ahead
 
 APP_NAME: Final = "concord-source-graph"
 DIRECTORY_KEY: Final = "!directory"
@@ -74,21 +71,6 @@ def build(config: Config) -> GuardedApp:
         options=AgentOptions(lanes=MAILBOXES_AT_ONCE, every_s=TICK_S, on_tick=source.timer),
     )  # fmt: skip
     return app
-
-
-def reach_of(settings: Settings, config: Config, now: datetime) -> Reach:
-    """What is read of each mailbox under these settings: whole months, so that the end moves once a month."""
-    start, end = inbound_range(settings, now)
-    end = (end.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=62)).replace(day=1)
-    horizon = datetime.combine(months_ahead(now, settings.series_months).date(), time(), UTC)
-    decisive = (
-        settings.direction.is_inbound, settings.sync_private_events, settings.sync_internal_events,
-        settings.sync_unmatched_events, settings.commencement_date, settings.inbound_years, settings.series_months,
-    )  # fmt: skip
-    # Once shadow mode ends, everything is read anew: what was only decided is written then.
-    shadow = "shadow" if settings.shadow else ""
-    wanted = hashlib.sha256(f"{decisive!r}{shadow}".encode()).hexdigest()[:16]
-    return Reach(start, end, wanted, config.graph_window_days, config.graph_page_size, horizon)
 
 
 class GraphSource:

@@ -6,9 +6,9 @@ a deletion left the log of deletions early, only a look at everything finds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -16,11 +16,13 @@ from connectors.exchange import Exchange
 from connectors.salesforce import wire
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.fresh import Fresh, Unreadable
-from connectors.salesforce.source import by_event, relation_queries
+from connectors.salesforce.source import by_event, read_records, relation_queries
 from connectors.salesforce.translate import event_fields, moment, to_item
 from schemas.changes import Change, Item
 
 CAUSE: Final = "drift"
+# Later than every save.
+EVER: Final = datetime.max.replace(tzinfo=UTC)
 _DIGEST_BYTES: Final = 12
 
 
@@ -58,8 +60,34 @@ def compare_page(
         attending = relations.get(row["Id"], [])
         if moment(row["SystemModstamp"]) < before and _is_other(row, attending, names, told):
             fresh.add(row, attending, CAUSE, row["SystemModstamp"])
-    seen = frozenset(row["Id"] for row in rows)
-    return DriftPage(fresh.changes, fresh.unreadable, seen, "" if answer["done"] else answer["nextRecordsUrl"])
+    return _page(rows, fresh, "" if answer["done"] else answer["nextRecordsUrl"])
+
+
+def read_page(names: FieldNames, *, now: datetime, position: str = "") -> Exchange[DriftPage]:
+    """The next page of every event there is, told one by one. Raises ResyncNeeded as `compare_page` does."""
+    return (yield from compare_page({}, names, now=now, before=EVER, position=position))
+
+
+def read_some(
+    owner_ids: Sequence[str], event_ids: Sequence[str], names: FieldNames, *, now: datetime
+) -> Exchange[DriftPage]:
+    """These events as they are now, and every other one of these owners. What does not exist is not among `seen`."""
+    ids = set(event_ids)
+    for owners in wire.chunks(owner_ids, wire.IDS_MAX):
+        found = yield from wire.rows_of(
+            f"SELECT Id FROM Event WHERE IsChild = false AND OwnerId IN {wire.in_list(owners)}"
+        )
+        ids |= {row["Id"] for row in found}
+    rows, relations = yield from read_records(sorted(ids), names)
+    alive = [row for row in rows if not row["IsDeleted"]]
+    fresh = Fresh(names, now, {})
+    for row in alive:
+        fresh.add(row, relations.get(row["Id"], []), CAUSE, row["SystemModstamp"])
+    return _page(alive, fresh, "")
+
+
+def _page(rows: list[dict[str, Any]], fresh: Fresh, position: str) -> DriftPage:
+    return DriftPage(fresh.changes, fresh.unreadable, frozenset(row["Id"] for row in rows), position)
 
 
 def _is_other(

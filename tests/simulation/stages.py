@@ -13,10 +13,11 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from concord.roles import reconcile as role
-from concord.roles.graph_source import COVERED, reach_of
+from concord.roles.graph_source import COVERED
 from concord.roles.known import Owners
 from concord.roles.mailbox import MailboxLook, Means
 from concord.roles.poll import EventPoll, PollMeans
+from concord.roles.reach import reach_of
 from concord.roles.sinks import Sink, options
 from connectors.graph import sink as graph_sink
 from connectors.graph.source import Unreadable
