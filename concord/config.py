@@ -141,6 +141,16 @@ class Config(BaseSettings):
         "", description="https address under which people reach the console, when it is not only for this machine"
     )
 
+    console_client_id: str = Field(
+        "", description="application id that people sign in to the console with; empty: only with a password"
+    )
+    console_client_secret: SecretStr = Field(SecretStr(""), description="its client secret")
+    console_client_secret_file: Path | None = Field(None, description="the same in a file, read at each sign-in")
+    console_roles: str = Field(
+        "viewer=Concord.Viewer,operator=Concord.Operator,administrator=Concord.Administrator",
+        description="which app role, or group id, of Entra stands for which role of the console",
+    )
+
     graph_timer_s: float = Field(300.0, gt=0, description="each mailbox is looked at at least this often")
     salesforce_changes: Literal["cdc", "polling"] = Field(
         "cdc",

@@ -96,6 +96,8 @@ def problems(config: Config, need: str) -> Iterator[str]:
         yield from _one_of(config, "graph")
         if config.webhook_url and not secret(config, "webhook_secret") and not config.graph_client_secret:
             yield f"{PREFIX}WEBHOOK_SECRET: missing (with {PREFIX}WEBHOOK_URL it proves what Graph posts; choose one)"
+    if config.console_client_id and need == "broker":
+        yield from _bad_console(config)
     if need in ("salesforce", "services"):
         yield from _one_of(config, "salesforce")
         if secret(config, "salesforce_private_key") and not config.salesforce_username:
@@ -104,7 +106,7 @@ def problems(config: Config, need: str) -> Iterator[str]:
 
 _SECRETS: Final = (
     "graph_client_secret", "graph_private_key", "salesforce_client_secret", "salesforce_private_key", "webhook_secret",
-    "proxy", "database_url", "broker_password", "schema_registry_password",
+    "proxy", "database_url", "broker_password", "schema_registry_password", "console_client_secret",
 )  # fmt: skip
 # Of which one must be given, for each service.
 ONE_OF: Final = {
@@ -134,6 +136,17 @@ def _one_of(config: Config, side: str) -> Iterator[str]:
             else salesforce.trouble_of(salesforce_credential(config))
         )  # fmt: skip
         yield from filter(None, [trouble])
+
+
+def _bad_console(config: Config) -> Iterator[str]:
+    """What is missing for people to sign in to the console by Entra."""
+    given = secret(config, "console_client_secret")
+    if not given:
+        yield f"{PREFIX}CONSOLE_CLIENT_SECRET_FILE: missing (the secret of {PREFIX}CONSOLE_CLIENT_ID)"
+    elif trouble := given.trouble():
+        yield trouble
+    if not config.graph_tenant or config.graph_tenant.lower() in ("common", "organizations", "consumers"):
+        yield f"{PREFIX}GRAPH_TENANT: missing (one tenant, of which people sign in to the console)"
 
 
 def _bad_bundle(config: Config) -> Iterator[str]:

@@ -38,8 +38,8 @@ from simulators.salesforce.service import SalesforceSimulator
 from simulators.seed import Seed, read_seed
 from simulators.seeding_graph import CLIENT_ID as GRAPH_CLIENT_ID
 from simulators.seeding_graph import CLIENT_SECRET as GRAPH_CLIENT_SECRET
+from simulators.seeding_graph import CONSOLE_CLIENT_ID, CONSOLE_CLIENT_SECRET, build_graph
 from simulators.seeding_graph import STATIC_TOKEN as GRAPH_TOKEN
-from simulators.seeding_graph import build_graph
 from simulators.seeding_salesforce import CLIENT_ID as SF_CLIENT_ID
 from simulators.seeding_salesforce import CLIENT_SECRET as SF_CLIENT_SECRET
 from simulators.seeding_salesforce import STATIC_TOKEN as SF_TOKEN
@@ -130,6 +130,8 @@ class Simulators:
             "GRAPH_TENANT": tenant.id,
             "GRAPH_CLIENT_ID": GRAPH_CLIENT_ID,
             "GRAPH_CLIENT_SECRET": GRAPH_CLIENT_SECRET,
+            "GRAPH_CONSOLE_CLIENT_ID": CONSOLE_CLIENT_ID,
+            "GRAPH_CONSOLE_CLIENT_SECRET": CONSOLE_CLIENT_SECRET,
             "GRAPH_AUTHORITY": f"{self.graph_hosted.tls_url}/{tenant.id}",
             "GRAPH_TLS_URL": self.graph_tls_url,
             "SF_URL": self.salesforce_url,

@@ -15,6 +15,10 @@ from simulators.seed import Seed, SeedEvent, SeedUser
 TENANT_ID: Final = "c0ffee00-1111-4222-8333-444455556666"
 CLIENT_ID: Final = "5d0c0bd4-9a7e-4f1b-8f0e-2b6a1c3d4e5f"
 CLIENT_SECRET: Final = "simulator-client-secret"
+CONSOLE_CLIENT_ID: Final = "0c750a11-52c0-4a70-b4e9-3d1f62b0c0de"
+CONSOLE_CLIENT_SECRET: Final = "simulator-console-secret"
+CONSOLE_BACK: Final = "/sign-in/entra/back"
+CONSOLE_ROLES: Final = ("Concord.Administrator", "Concord.Operator", "Concord.Viewer")
 STATIC_TOKEN: Final = "simulator.long-lived.graph.token"
 """A bearer token that never expires, beside those that the token endpoint issues."""
 STATIC_CLIENT: Final = "long-lived-token"
@@ -67,8 +71,18 @@ def tenant_of(seed: Seed) -> Tenant:
         display_name=seed.firm,
         users=tuple(_user(user) for user in seed.users if user.microsoft365),
         rooms=rooms,
-        apps=(App(CLIENT_ID, "Concord", secrets=(CLIENT_SECRET,)),),
+        apps=(App(CLIENT_ID, "Concord", secrets=(CLIENT_SECRET,)), _console_app(seed)),
     )
+
+
+def _console_app(seed: Seed) -> App:
+    """What people sign in to Concord's console with: the first three users have one app role each."""
+    users = [user_id(user.email) for user in seed.users if user.microsoft365]
+    return App(
+        CONSOLE_CLIENT_ID, "Concord's console", secrets=(CONSOLE_CLIENT_SECRET,), roles=frozenset(),
+        redirect_uris=tuple(f"http://{host}{CONSOLE_BACK}" for host in ("localhost", "127.0.0.1")),
+        app_roles={user: (role,) for user, role in zip(users, CONSOLE_ROLES, strict=False)},
+    )  # fmt: skip
 
 
 def _user(user: SeedUser) -> User:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Final
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 from starlette.applications import Starlette
@@ -37,12 +38,14 @@ from concord.console.api import (
 )
 from concord.console.api.document import described
 from concord.console.desk import Desk
+from concord.console.entra import Entra
 from concord.console.operations import ROOT, problem
 from concord.console.pages import Page, Site, route
 from concord.console.programs import Programs
 from concord.console.rendering import rendered
 from concord.console.sessions import Sessions, form_tokens
 from concord.console.shield import Shield
+from concord.console.store import Kept
 from concord.console.throttle import Throttle
 
 # Names under which a browser on this machine finds it.
@@ -75,19 +78,22 @@ def console_app(
     programs: Programs,
     store: Engine,
     *,
-    hosts: Collection[str] = (),
-    is_secure: bool = False,
+    url: str = "",
+    entra: Entra | None = None,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ASGIApp:
-    """The application. `hosts` are the names it answers to beside this machine's own; `is_secure`: reached over TLS."""
+    """The application. `url` is the https address that people open, "" for this machine alone; `entra`
+    signs people in besides passwords."""
+    flows = Kept(store, "flow")
+    is_secure, known_as = url.startswith("https://"), urlsplit(url).hostname
     sessions, tokens = Sessions(store, lambda: now().timestamp()), form_tokens(store, now().timestamp())
-    site = Site(desk, accounts, sessions, tokens, Throttle(clock), now, is_secure, programs)
+    site = Site(desk, accounts, sessions, tokens, Throttle(clock), now, is_secure, programs, entra, flows, url)
     routes = [route(site, page) for page in pages()]
     inner = Starlette(
         routes=[*routes, *(_static(name) for name in STATIC)], exception_handlers={HTTPException: _not_there}
     )
-    return Shield(inner, (*LOOPBACK, *hosts), is_secure=is_secure)
+    return Shield(inner, (*LOOPBACK, *([known_as] if known_as else [])), is_secure=is_secure)
 
 
 STATIC: Final = ("console.css", "console.js", "htmx.min.js", "icon.svg")

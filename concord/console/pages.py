@@ -17,6 +17,7 @@ from starlette.routing import Route
 from concord.connecting import BrokerUnreachable
 from concord.console.accounts import Accounts, Role
 from concord.console.desk import Desk
+from concord.console.entra import Entra
 from concord.console.forms import BadForm, Form, read_form, read_query
 from concord.console.operations import (
     TOKEN_HEADER,
@@ -31,6 +32,7 @@ from concord.console.programs import Programs
 from concord.console.rendering import rendered
 from concord.console.sessions import FormTokens, Session, Sessions, proof_of
 from concord.console.shield import TooLarge, is_same_origin
+from concord.console.store import Kept
 from concord.console.throttle import Throttle
 from concord.observing import stack_places
 from schemas.errors import ConcordError
@@ -57,6 +59,10 @@ class Site:
     now: Callable[[], datetime]
     is_secure: bool
     programs: Programs
+    entra: Entra | None
+    flows: Kept
+    url: str
+    """The address that people open, "" when it is that of this machine."""
 
     @property
     def session_cookie(self) -> str:
@@ -80,6 +86,8 @@ class Visit:
     address: str
     path: str
     parts: dict[str, str]
+    host: str
+    """The name and port that the browser asked for; one of those that the shield lets through."""
     query: Form
     form: Form = field(default_factory=Form)
     is_program: bool = False
@@ -211,17 +219,16 @@ async def _operate(visit: Visit, told: Operation, request: Request) -> Response:
 
 
 def _visit(site: Site, page: Page, request: Request) -> Visit:
+    address = request.client.host if request.client is not None else ""
+    where = (address, request.url.path, dict(request.path_params), request.headers.get("host", ""))
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     if page.api is not None and scheme:
         session = site.programs.session_of(bearer.strip()) if scheme.casefold() == "bearer" else None
-        address = request.client.host if request.client is not None else ""
-        parts = dict(request.path_params)
-        return Visit(site, page, session, "", address, request.url.path, parts, Form(), is_program=True)
+        return Visit(site, page, session, "", *where, Form(), is_program=True)
     token = request.cookies.get(site.session_cookie, "")
     session = _session(site, token, is_sign_of_life=not page.is_part)
     cookie = token if session is not None else request.cookies.get(site.visit_cookie, "")
-    address = request.client.host if request.client is not None else ""
-    return Visit(site, page, session, cookie, address, request.url.path, dict(request.path_params), Form())
+    return Visit(site, page, session, cookie, *where, Form())
 
 
 def _session(site: Site, token: str, *, is_sign_of_life: bool) -> Session | None:

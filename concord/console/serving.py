@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from typing import Final
-from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -14,12 +13,15 @@ from concord.config import Config
 from concord.console.accounts import FILE, Accounts
 from concord.console.app import LOOPBACK, console_app
 from concord.console.desk import BrokerDesk
+from concord.console.entra import Entra, EntraApp, read_roles
 from concord.console.programs import FILE as TOKENS
 from concord.console.programs import Programs
 from concord.console.store import FILE as STORE
 from concord.console.store import open_store
+from concord.credentials import proxy_to, secret
 from concord.read_models.books import Books
 from concord.read_models.database import database_url
+from connectors.graph.credentials import ClientSecret
 from schemas.errors import ConfigError
 
 log: Final = structlog.get_logger(__name__)
@@ -49,6 +51,20 @@ def store_of(config: Config) -> Engine:
     return open_store(url)
 
 
+def entra_of(config: Config) -> Entra | None:
+    """What signs people in by Entra, None when that is not set up. Raises ConfigError."""
+    if not config.console_client_id:
+        return None
+    credential = ClientSecret(secret(config, "console_client_secret"))
+    return Entra(
+        EntraApp(
+            config.graph_authority, config.graph_tenant, config.console_client_id, credential,
+            read_roles(config.console_roles), config.ca_file, proxy_to(config, config.graph_authority),
+            config.http_timeout_s,
+        )
+    )  # fmt: skip
+
+
 def address_of(config: Config) -> str:
     """The address that people open."""
     return config.console_url or f"http://{config.console_listen}"
@@ -76,12 +92,8 @@ def run_console(config: Config) -> None:
             "Give CONCORD_CONSOLE_LISTEN an address that is free on this machine.",
         ) from error
     desk = BrokerDesk(config.broker, Books(database_url(config)))
-    is_secure = config.console_url.startswith("https://")
-    known_as = urlsplit(config.console_url).hostname
-    hosts = [known_as] if known_as else []
-    app = console_app(
-        desk, accounts_of(config), programs_of(config), store_of(config), hosts=hosts, is_secure=is_secure
-    )
+    entra, store = entra_of(config), store_of(config)
+    app = console_app(desk, accounts_of(config), programs_of(config), store, url=config.console_url, entra=entra)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -100,3 +112,6 @@ def run_console(config: Config) -> None:
             server.run(sockets=[listening])
     finally:
         desk.close()
+        store.dispose()
+        if entra is not None:
+            entra.close()

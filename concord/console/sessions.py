@@ -57,7 +57,7 @@ class Session:
 
 def proof_of(account: Account) -> str:
     """What a session keeps of the password it was begun with."""
-    return _digest(account.hashed)
+    return digest(account.hashed)
 
 
 class Sessions:
@@ -72,13 +72,13 @@ class Sessions:
         token, now = secrets.token_urlsafe(32), self._clock()
         session = Session(name, role, proof, now, now, user_id)
         self._kept.make_room(now, SESSIONS_MAX)
-        self._kept.put(_digest(token), _written(session), session.ends)
+        self._kept.put(digest(token), _written(session), session.ends)
         return token
 
     def of(self, token: str, *, is_sign_of_life: bool = True) -> Session | None:
         """The session of a token, None when there is none any more."""
         now = self._clock()
-        text = self._kept.get(_digest(token), now - 1e-3) if token else None
+        text = self._kept.get(digest(token), now - 1e-3) if token else None
         session = _read(text) if text is not None else None
         if session is not None and is_sign_of_life and now - session.seen >= NOTED_S:
             session.seen = now
@@ -89,12 +89,12 @@ class Sessions:
         """Keep what was changed in a session, if it has not ended meanwhile."""
         text = _written(session)
         if text != session.kept:
-            self._kept.change(_digest(token), text, session.ends)
+            self._kept.change(digest(token), text, session.ends)
             session.kept = text
 
     def end(self, token: str) -> None:
         """Sign out."""
-        self._kept.drop(_digest(token))
+        self._kept.drop(digest(token))
 
 
 def _written(session: Session) -> str:
@@ -114,7 +114,8 @@ def _read(text: str) -> Session:
     )  # fmt: skip
 
 
-def _digest(token: str) -> str:
+def digest(token: str) -> str:
+    """What a token is known by in the store."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -79,7 +79,7 @@ class GraphConnection:
         return self.proxy.get_secret_value() if self.proxy is not None else None
 
 
-class _HttpForMsal(httpx.Client):
+class HttpForMsal(httpx.Client):
     """msal passes an assertion as bytes, of which httpx would send the Python notation."""
 
     def post(self, url: Any, *, data: Any = None, **options: Any) -> httpx.Response:
@@ -94,7 +94,7 @@ class TokenSource:
     def __init__(self, connection: GraphConnection, *, transport: httpx.BaseTransport | None = None) -> None:
         self._connection = connection
         # msal is given our own client: its own would take its CA bundle from environment variables and wait for ever.
-        self._http = _HttpForMsal(
+        self._http = HttpForMsal(
             verify=connection.verify(), timeout=connection.timeout_s, transport=transport, proxy=connection.through(),
             trust_env=False,
         )  # fmt: skip

@@ -1,11 +1,10 @@
-"""Sign-in: discovery documents, the token endpoint for client credentials, what a bearer token stands for."""
+"""Sign-in: discovery documents, the token endpoint, what a bearer token of an application stands for."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -15,21 +14,14 @@ from simulators.graph.call import Caller
 from simulators.graph.errors import unauthenticated
 from simulators.graph.ids import mint_guid
 from simulators.graph.tenant import App
+from simulators.graph.user_sign_in import Refused, UserSignIn
 from simulators.graph.world import World
 from simulators.http import Request, Response
 
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_UNCACHED: Final = {"cache-control": "no-store, no-cache", "pragma": "no-cache"}
 _STATUS: Final = {"invalid_client": 401}
 _KNOWN_RESOURCES: Final = frozenset({"https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000"})
-
-
-@dataclass
-class _Refused(Exception):
-    """A token request that is turned down."""
-
-    error: str
-    number: int
-    text: str
 
 
 class SignIn:
@@ -38,6 +30,7 @@ class SignIn:
     def __init__(self, world: World, static_tokens: Mapping[str, str]) -> None:
         self._world = world
         self._static = dict(static_tokens)
+        self._users = UserSignIn(world)
         self.tokens: dict[str, tuple[str, float]] = {}
 
     # --- recognising ------------------------------------------------------------------------------------------
@@ -79,22 +72,24 @@ class SignIn:
         if tail in (["v2.0", ".well-known", "openid-configuration"], [".well-known", "openid-configuration"]):
             return self._discovery(request, segments[0])
         if tail == ["discovery", "v2.0", "keys"]:
-            return Response.of_json(200, {"keys": []})
+            return self._users.keys(request)
+        if tail == ["oauth2", "v2.0", "authorize"] and self._world.tenant.is_named(segments[0]):
+            return self._users.authorize(request)
         if tail in (["oauth2", "v2.0", "token"], ["oauth2", "token"]):
             if request.method != "POST":
                 return self._error(
-                    request, _Refused("invalid_request", 900561, "The endpoint only accepts POST requests.")
+                    request, Refused("invalid_request", 900561, "The endpoint only accepts POST requests.")
                 )
             try:
                 return self._token(request, segments[0])
-            except _Refused as refused:
+            except Refused as refused:
                 return self._error(request, refused)
         return Response.of_json(404, {"error": {"code": "NotFound", "message": "There is nothing at this address."}})
 
     def _instance_discovery(self, request: Request) -> Response:
         asked = urlsplit(request.query.get("authorization_endpoint", ""))
         if asked.scheme != "https" or not asked.path.strip("/"):
-            return self._error(request, _Refused("invalid_request", 50049, "The authorization_endpoint is not valid."))
+            return self._error(request, Refused("invalid_request", 50049, "The authorization_endpoint is not valid."))
         tenant = asked.path.strip("/").split("/")[0]
         return Response.of_json(
             200,
@@ -120,7 +115,7 @@ class SignIn:
                 "id_token_signing_alg_values_supported": ["RS256"],
                 "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],
                 "scopes_supported": ["openid", "profile", "email", "offline_access"],
-                "issuer": f"{own}/v2.0",
+                "issuer": f"{request.base_url}/{self._world.tenant.id}/v2.0",
                 "authorization_endpoint": f"{own}/oauth2/v2.0/authorize",
                 "tenant_region_scope": "OC",
                 "cloud_instance_name": "microsoftonline.com",
@@ -135,21 +130,24 @@ class SignIn:
         self._basic_credentials(request, form)
         for name in ("grant_type", "client_id"):
             if not form.get(name):
-                raise _Refused(
+                raise Refused(
                     "invalid_request", 900144, f"The request body must contain the following parameter: '{name}'."
                 )
-        if form["grant_type"] != "client_credentials":
-            raise _Refused(
+        if form["grant_type"] not in ("client_credentials", "authorization_code"):
+            raise Refused(
                 "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{form['grant_type']}'."
             )
         app = self._world.apps.get(form["client_id"].lower())
         if app is None:
             text = f"Application '{form['client_id']}' was not found in the directory '{self._world.tenant.domain}'."
-            raise _Refused("unauthorized_client", 700016, text)
+            raise Refused("unauthorized_client", 700016, text)
         if not app.enabled:
-            raise _Refused("unauthorized_client", 7000112, f"Application '{app.client_id}' is disabled.")
-        self._check_scope(request, form)
+            raise Refused("unauthorized_client", 7000112, f"Application '{app.client_id}' is disabled.")
+        if form["grant_type"] == "client_credentials":
+            self._check_scope(request, form)
         self._check_credential(request, app, form, tenant)
+        if form["grant_type"] == "authorization_code":
+            return Response.of_json(200, self._users.redeem(request, app, form), _UNCACHED)
         return self._grant(app)
 
     def _basic_credentials(self, request: Request, form: dict[str, str]) -> None:
@@ -169,9 +167,9 @@ class SignIn:
         if not scope and form.get("resource"):
             scope = f"{form['resource'].rstrip('/')}/.default"
         if not scope:
-            raise _Refused("invalid_request", 900144, "The request body must contain the following parameter: 'scope'.")
+            raise Refused("invalid_request", 900144, "The request body must contain the following parameter: 'scope'.")
         if not scope.endswith("/.default") or " " in scope:
-            raise _Refused(
+            raise Refused(
                 "invalid_scope",
                 1002012,
                 f"The scope {scope} is not valid: client credentials need the resource with /.default appended.",
@@ -179,14 +177,14 @@ class SignIn:
         resource = scope.removesuffix("/.default").rstrip("/").lower()
         own = urlsplit(resource).netloc == urlsplit(request.base_url).netloc.lower()
         if resource not in _KNOWN_RESOURCES and not own:
-            raise _Refused(
+            raise Refused(
                 "invalid_resource", 500011, f"The resource principal named {resource} was not found in the tenant."
             )
 
     def _check_credential(self, request: Request, app: App, form: dict[str, str], tenant: str) -> None:
         if form.get("client_assertion"):
             if form.get("client_assertion_type") != ASSERTION_TYPE:
-                raise _Refused(
+                raise Refused(
                     "invalid_request",
                     900144,
                     "The request body must contain the following parameter: 'client_assertion_type'.",
@@ -195,19 +193,19 @@ class SignIn:
             try:
                 check_assertion(form["client_assertion"], app, endpoint, self._world.clock.now())
             except AssertionRefused as refused:
-                raise _Refused("invalid_client", refused.number, str(refused)) from None
+                raise Refused("invalid_client", refused.number, str(refused)) from None
             return
         secret = form.get("client_secret")
         if not secret:
-            raise _Refused(
+            raise Refused(
                 "invalid_client",
                 7000218,
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
             )
         if secret in app.expired_secrets:
-            raise _Refused("invalid_client", 7000222, "The provided client secret keys are expired.")
+            raise Refused("invalid_client", 7000222, "The provided client secret keys are expired.")
         if secret not in app.secrets:
-            raise _Refused(
+            raise Refused(
                 "invalid_client",
                 7000215,
                 "Invalid client secret provided: send the secret's value, not its id.",
@@ -234,9 +232,9 @@ class SignIn:
         token = ".".join((_b64({"typ": "JWT", "alg": "RS256", "kid": "simulator"}), _b64(claims), signature))
         self.tokens[token] = (app.client_id.lower(), now + lifetime)
         body = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime, "access_token": token}
-        return Response.of_json(200, body, {"cache-control": "no-store, no-cache", "pragma": "no-cache"})
+        return Response.of_json(200, body, _UNCACHED)
 
-    def _error(self, request: Request, refused: _Refused) -> Response:
+    def _error(self, request: Request, refused: Refused) -> Response:
         trace = mint_guid(self._world.rng)
         correlation = request.header("client-request-id") or mint_guid(self._world.rng)
         stamp = self._world.clock.now().astimezone(UTC).replace(tzinfo=None).isoformat(" ", "seconds") + "Z"
@@ -257,8 +255,8 @@ class SignIn:
         )
 
 
-def _unknown_tenant(tenant: str) -> _Refused:
-    return _Refused(
+def _unknown_tenant(tenant: str) -> Refused:
+    return Refused(
         "invalid_request",
         90002,
         f"Tenant '{tenant}' not found: check the tenant id and the cloud.",

@@ -112,7 +112,8 @@ class App:
     """An application registered in the tenant.
 
     `public_keys` are PEM texts (public key or certificate) against which client assertions are verified. `mailboxes`
-    restricts the application to these mailbox ids (application access policy); None means every mailbox.
+    restricts the application to these mailbox ids (application access policy); None means every mailbox. People sign
+    in to it at `redirect_uris`; `app_roles` and `groups` are what their ID tokens say of them, by user id.
     """
 
     client_id: str
@@ -124,6 +125,9 @@ class App:
     roles: frozenset[str] = ALL_ROLES
     mailboxes: frozenset[str] | None = None
     enabled: bool = True
+    redirect_uris: tuple[str, ...] = ()
+    app_roles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from concord.changing import known_users
 from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import Backlog, Pairs, People, in_force
+from concord.console.entra import Entra
 from concord.console.programs import Programs
 from concord.console.store import lay_out
 from concord.finding import Found, Story
@@ -292,7 +293,7 @@ def store_in_memory() -> Engine:
     return engine
 
 
-def console_at(folder: Path, *, is_secure: bool = False, hosts: tuple[str, ...] = ()) -> Console:
+def console_at(folder: Path, *, url: str = "", entra: Entra | None = None) -> Console:
     """A console whose accounts are in this folder."""
     accounts = Accounts(folder / "accounts.json")
     passwords = {role: accounts.set(name, role) for role, name in NAMES.items()}
@@ -304,8 +305,8 @@ def console_at(folder: Path, *, is_secure: bool = False, hosts: tuple[str, ...] 
         accounts,
         programs,
         store_in_memory(),
-        hosts=hosts,
-        is_secure=is_secure,
+        url=url,
+        entra=entra,
         clock=lambda: console.seconds,
         now=lambda: NOW,
     )

@@ -20,6 +20,7 @@ FORMS = [page for page in pages() if page.method == "POST" and page.api is None]
 OPERATIONS = [page for page in GUARDED if page.api is not None]
 WRITES = [page for page in OPERATIONS if page.method != "GET"]
 OPEN = {("GET", "/sign-in"), ("POST", "/sign-in"), ("GET", "/api/v1/openapi.json")}
+OPEN |= {("GET", "/sign-in/entra"), ("GET", "/sign-in/entra/back")}
 JSON = {"content-type": "application/json"}
 
 
@@ -279,13 +280,13 @@ def test_other_names_for_this_address_are_not_answered(console: Console, host: s
 
 def test_the_name_that_is_configured_is_answered(tmp_path: Path) -> None:
     """The name that is configured is answered."""
-    console = console_at(tmp_path, hosts=("Console.Example",), is_secure=True)
+    console = console_at(tmp_path, url="https://Console.Example")
     assert Browser(console.app, at="https://console.example").get("/sign-in").status == 200
 
 
 def test_over_tls_cookies_are_secure(tmp_path: Path) -> None:
     """Over tls cookies are secure."""
-    console = console_at(tmp_path, hosts=("console.example",), is_secure=True)
+    console = console_at(tmp_path, url="https://console.example")
     browser = Browser(console.app, at="https://console.example")
     seen = browser.sign_in("administrator", console.passwords[Role.ADMINISTRATOR])
     assert "max-age=" in seen.response.headers["strict-transport-security"]
