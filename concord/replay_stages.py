@@ -10,3 +10,4 @@ class Stage(StrEnum):
 
     INTAKE = "intake"
     RECONCILE = "reconcile"
+    PROJECTIONS = "projections"

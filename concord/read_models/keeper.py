@@ -7,7 +7,7 @@ positions of a lane are locked while it is written, so that several instances ma
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,11 +55,16 @@ class Fact:
         return self.value.pair_key if self.value is not None else ""
 
 
-class Keeper:
-    """Writes into one database. For one thread."""
+Watch = Callable[[int, Fact, tuple[RowChange, ...]], None]
+"""Told of each record that is folded: its lane, and what its fold did to rows."""
 
-    def __init__(self, engine: Engine, models: Sequence[ReadModel] = MODELS) -> None:
+
+class Keeper:
+    """Writes into one database. For one thread. `watch` is told of each record that is folded."""
+
+    def __init__(self, engine: Engine, models: Sequence[ReadModel] = MODELS, watch: Watch | None = None) -> None:
         self.engine = engine
+        self._watch = watch
         self.models = {model.name: model for model in models}
 
     def prepare(self) -> list[str]:
@@ -95,6 +100,25 @@ class Keeper:
         with plainly(), self.engine.begin() as transaction:
             known = [self._lock(transaction, row.model, row.build, lane) for row in self._builds(transaction)]
         return {topic: min((one[topic] for one in known), default=0) for topic in TOPICS_READ}
+
+    def lanes(self) -> list[int]:
+        """The lanes of which something was taken."""
+        with plainly(), self.engine.begin() as transaction:
+            wanted = select(POSITIONS.c.partition).where(POSITIONS.c.model.in_(self.models)).distinct()
+            return sorted(transaction.execute(wanted).scalars())
+
+    def stands_at(self, transaction: Connection, model: ReadModel, positions: Mapping[int, Mapping[str, int]]) -> int:
+        """The build in force of a model, which stays at these positions, by lane and topic, until the transaction ends.
+
+        Raises ConcordError when it stands elsewhere.
+        """
+        (row,) = [row for row in self._builds(transaction) if row.model == model.name]
+        if any(self._lock(transaction, model.name, row.build, lane) != known for lane, known in positions.items()):
+            raise ConcordError(
+                f"`concord project` went on with {model.name} meanwhile: nothing was changed.",
+                "Try again; with much going on, stop it first.",
+            )
+        return int(row.build)
 
     def skip_to(self, lane: int, topic: str, offset: int) -> None:
         """Leave out what the topic does not have any more, in every build."""
@@ -161,6 +185,8 @@ class Keeper:
             fold = model.decision if isinstance(fact.value, Decision) else model.entry
             notes[fact.pair_key], more = fold(note, fact.value)  # type: ignore[arg-type]
             changes += more
+            if self._watch is not None:
+                self._watch(lane, fact, more)
         write_changes(transaction, build, changes)
         rows = [
             {"model": model.name, "build": build, "pair_key": clean(key), "note": text_of(note)}

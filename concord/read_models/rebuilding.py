@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -126,9 +126,13 @@ def _put_in_force(transaction: Connection, model: ReadModel, build: int) -> None
     transaction.execute(update(BUILDS).where(and_(here, BUILDS.c.build == build)).values(state=ACTIVE))
 
 
-def read_lanes(broker: str) -> Iterator[tuple[int, list[Fact]]]:
+def read_lanes(broker: str, until: Mapping[int, Mapping[str, int]] | None = None) -> Iterator[tuple[int, list[Fact]]]:
     """Everything on the journal and then on the decisions, as batches of one lane each. What was decided about entries
-    that came meanwhile is left to `concord project`."""
+    that came meanwhile is left to `concord project`.
+
+    `until`, by lane and topic, is where a build stands that is folded again: what it took is not left out, whether or
+    not the entry that it is about ever came.
+    """
     lanes: dict[int, Lane] = {}
     for topic in (SYNC_JOURNAL, SYNC_DECISIONS):
         waiting: dict[int, list[Fact]] = {}
@@ -140,6 +144,9 @@ def read_lanes(broker: str) -> Iterator[tuple[int, list[Fact]]]:
                     yield record.partition, _ready(lanes, record.partition, waiting.pop(record.partition))
         for number, facts in sorted(waiting.items()):
             yield number, _ready(lanes, number, facts)
+    for number, lane in sorted(lanes.items()):
+        if until is not None and lane.waiting:
+            yield number, lane.ready((), 0)
 
 
 def _ready(lanes: dict[int, Lane], number: int, facts: list[Fact]) -> list[Fact]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from integration.cli.firm import Firm
+from sqlalchemy import and_, func, select, update
 from support.history import PRIVATE, REFUSED, REVIEW
 from support.simulation_pairs import content
 from typer.testing import Result
@@ -25,6 +26,7 @@ from concord.read_models.runs import RunFilter, RunLog
 from concord.read_models.shelf import ConflictShelf, LostFilter
 from concord.reading import read_topics
 from projections.read_models.catalogue import BY_NAME, MODELS
+from projections.read_models.tables import MOMENTS
 from schemas.commands import Result as Outcome
 from schemas.errors import ConfigError
 from schemas.state import Status
@@ -182,3 +184,31 @@ def test_what_the_read_models_say(config: Config, firm: Firm, instances: list[su
     table = run(config, firm, "runs", "--days", "3650").stdout
     assert "ann@firm.example" in table
     assert len(BY_NAME) == len(MODELS)
+
+
+def test_a_row_that_went_wrong_is_shown_and_put_right(
+    config: Config, firm: Firm, instances: list[subprocess.Popen[bytes]]
+) -> None:
+    """The command, over the topics: the dry run names the row, --execute heals it, and then all is the same."""
+    wait_until_kept(config, firm)
+    sound = digests(config)
+    engine = open_database(database_url(config))
+    with engine.begin() as transaction:
+        build = Keeper(engine).active()["timeline"]
+        offset = transaction.execute(select(func.min(MOMENTS.c.offset)).where(MOMENTS.c.build == build)).scalar()
+        here = and_(MOMENTS.c.build == build, MOMENTS.c.partition == 0, MOMENTS.c.offset == offset)
+        transaction.execute(update(MOMENTS).where(here).values(moment="{}"))
+    engine.dispose()
+    words = ("replay", "--stage", "projections", "--model", "timeline", "--to-earliest")
+    shown = json.loads(run(config, firm, *words, "--json").stdout)
+    (timeline,) = shown["models"]
+    key = {"partition": 0, "offset": offset}
+    assert timeline["differing"] == [{"table": "moments", "key": key, "how": "changed", "columns": ["moment"]}]
+    assert not shown["is_executed"]
+    assert "put right" in run(config, firm, *words, "--execute").stdout
+    assert digests(config) == sound
+    assert "the same as they stand" in run(config, firm, *words).stdout
+    late = run(config, firm, "replay", "--stage", "projections", "--to-datetime", "2099-01-01").stdout
+    assert "run-log: 0 records wrote 0 rows, the same as they stand." in late
+    wrong = run(config, firm, "replay", "--stage", "projections", "--to-earliest", "--topic", "graph.changes")
+    assert str(wrong.exception).startswith("The stage projections does not read graph.changes.")

@@ -7,8 +7,9 @@ from integration.roles.test_rebuild import changelog, differing, fold_of_the_jou
 from support.running import Running
 
 from concord.groups import StillRunning
+from concord.replay_ranges import Range, Start
 from concord.replay_stages import Stage
-from concord.replaying import Range, Start, execute, follow, plan
+from concord.replaying import execute, follow, plan
 from concord.roles.reconcile import STATE_TABLE
 from concord.table_versions import version_in_use
 
@@ -31,7 +32,7 @@ def test_replaying_everything_changes_nothing_and_writes_nothing(firm: Running) 
     told: list[tuple[int, int]] = []
     try:
         ranges = [
-            one for stage in Stage for one in replayed(firm, stage, Start(is_earliest=True))
+            one for stage in (Stage.INTAKE, Stage.RECONCILE) for one in replayed(firm, stage, Start(is_earliest=True))
         ]  # fmt: skip
         assert {one.first for one in ranges} == {0}
     finally:

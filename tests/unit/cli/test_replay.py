@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from concord.cli_replay import _start
+from concord.replay_ranges import Start, first_offset
 from concord.replay_stages import Stage
-from concord.replaying import Start, first_offset, tables_of
+from concord.replaying import tables_of
 from concord.roles.reconcile import INTAKE_TABLES
 from schemas.errors import ConcordError
 
