@@ -1,6 +1,7 @@
 """Bytes <-> frozen values: Avro single-object encoding (C3 01, fingerprint, body), schemas from this package.
 
-The `.avsc` files are the truth; fastavro reads, `schemas.writing` writes. A record names its schema by fingerprint, so
+The `.avsc` files are the truth; `schemas.reading` and `schemas.writing` read and write their current form, fastavro
+reads what was written under an older one. A record names its schema by fingerprint, so
 records written under any released schema stay readable; an unknown fingerprint is an error, never a guess.
 
 Where a schema registry is used, records on topics have Confluent's frame instead (`schemas.identified`). Only the frame
@@ -28,6 +29,7 @@ from schemas.cursors import GraphCursor, SalesforceCursor, SeriesInstances
 from schemas.directory import DirectoryEntry
 from schemas.errors import UnreadableRecord
 from schemas.journal import JournalEntry, OperatorAction
+from schemas.reading import Reader, reader_of
 from schemas.registered import SchemaId
 from schemas.settings import Settings
 from schemas.state import PairState, Tally
@@ -111,6 +113,26 @@ def _unframe(raw: bytes) -> tuple[Any, bytes]:
     return schema, raw[HEADER:]
 
 
+@cache
+def _body_reader(kind: Any) -> tuple[bytes, Reader]:
+    """The header of a record under its current schema, and the function that reads the body."""
+    schema, header = _current(kind.__name__)
+    return header, reader_of(kind, schema)
+
+
+def _under_current(kind: Any, raw: bytes, at: int) -> Any:
+    """A body under the current schema, beginning at `at`. Raises UnreadableRecord."""
+    try:
+        value, end = _body_reader(kind)[1](raw, at)
+    except (IndexError, KeyError, ValueError, OverflowError) as error:
+        raise UnreadableRecord(f"The body is not a {kind.__name__}: {type(error).__name__}.") from error
+    if end > len(raw):
+        raise UnreadableRecord(f"The body is not a {kind.__name__}: EOFError.")
+    if end < len(raw):
+        raise UnreadableRecord(f"Bytes are left over after the {kind.__name__}.")
+    return value
+
+
 def encode(value: Any) -> bytes:
     """A record as bytes, in single-object encoding. `value` is one of RECORDS. Raises AttributeError, TypeError,
     KeyError or OverflowError when it does not fit its schema."""
@@ -122,7 +144,15 @@ def decode(kind: type[T], raw: bytes | None) -> T:
     """Bytes as a record of this kind. Raises UnreadableRecord for anything that is not one."""
     if not raw:
         raise UnreadableRecord("The record is empty.")
+    any_kind: Any = kind
+    value: T
+    if raw[:HEADER] == _body_reader(any_kind)[0]:
+        value = _under_current(kind, raw, HEADER)
+        return value
     written, body = _unframe(raw)
+    if written is _current(kind.__name__)[0]:
+        value = _under_current(kind, body, 0)
+        return value
     if written["name"] != f"{NAMESPACE}.{kind.__name__}":
         raise UnreadableRecord(f"A {written['name']} stands where a {kind.__name__} belongs.")
     buffer = io.BytesIO(body)
@@ -130,7 +160,7 @@ def decode(kind: type[T], raw: bytes | None) -> T:
         data = fastavro.schemaless_reader(
             buffer, written, _current(kind.__name__)[0], return_record_name=True, return_record_name_override=True
         )
-        value: T = _readers()[kind](data)
+        value = _readers()[kind](data)
     except (EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, StopIteration,
             fastavro.schema.SchemaParseException, SchemaResolutionError, UnicodeDecodeError) as error:  # fmt: skip
         raise UnreadableRecord(f"The body is not a {kind.__name__}: {type(error).__name__}.") from error
