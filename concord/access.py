@@ -85,8 +85,9 @@ PARTIES: Final = (
     ),
     Party("project", ("project",), "broker", (SYNC_JOURNAL, SYNC_DECISIONS, SCHEMA_IDS), (), "concord-project"),
     Party("exporter", ("exporter",), "exporter", ALL_TOPICS, ()),
-    # Whoever is signed in to it: looks at everything, changes settings, acts on pairs.
-    Party("console", ("console",), "broker", ALL_TOPICS, (SETTINGS_CHANGES, OPERATOR_ACTIONS)),
+    # Whoever is signed in to it: looks at everything, changes settings, acts on pairs, gives quarantined records back
+    # to whatever topic they came from.
+    Party("console", ("console",), "broker", ALL_TOPICS, ALL_TOPICS),
     # Whoever types `concord ...`: looks at everything, changes settings, acts on pairs, gives quarantined records back,
     # rebuilds.
     Party("operator", (), "broker", ALL_TOPICS, ALL_TOPICS),

@@ -73,7 +73,7 @@ def topics_list(as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(state.spec) | {"partitions": state.partitions} for state in found])
     else:
-        rows = [(s.spec.name, s.partitions or None, s.spec.cleanup, _kept(s.spec.retention_ms)) for s in found]
+        rows = [(s.spec.name, s.partitions or None, s.spec.cleanup, kept_words(s.spec.retention_ms)) for s in found]
         print_table(("topic", "partitions", "cleanup", "kept"), rows)
         if missing:
             say(f"{plural(missing, 'topic is', 'topics are')} missing: `concord topics create` creates them.")
@@ -81,7 +81,8 @@ def topics_list(as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _kept(retention_ms: int) -> str:
+def kept_words(retention_ms: int) -> str:
+    """How long a topic keeps its records, in words; `retention_ms` below 0: for ever."""
     if retention_ms < 0:
         return "for ever"
     hours = retention_ms // 3_600_000
@@ -118,7 +119,7 @@ def topics_flow(as_json: AsJson = False) -> None:
     if as_json:
         print_json(list(TOPICS))
         return
-    rows = [(t.name, t.key, t.record, t.written_by, t.read_by, _kept(t.retention_ms)) for t in TOPICS]
+    rows = [(t.name, t.key, t.record, t.written_by, t.read_by, kept_words(t.retention_ms)) for t in TOPICS]
     print_table(("topic", "key", "record", "written by", "read by", "kept"), rows)
 
 

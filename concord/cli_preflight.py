@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -36,14 +35,11 @@ def preflight(
 
     Example: concord preflight --confirm --by olga
     """
-    from concord.changing import confirm as record
-    from concord.changing import current_settings
-    from concord.preflight import confirmed, examine, is_clear
+    from concord.preflight import check, confirmed
 
     config = load_config("services")
-    findings = asyncio.run(examine(config))
-    is_good = is_clear(findings)
-    document = record(config.broker, by=by or login_name()) if confirm and is_good else current_settings(config.broker)
+    checked = check(config, confirm_by=(by or login_name()) if confirm else "")
+    findings, document, is_good = checked.findings, checked.settings, checked.is_clear
     if as_json:
         print_json(
             {"findings": [asdict(one) for one in findings], "is_clear": is_good, "confirmed_at": document.preflight_at,

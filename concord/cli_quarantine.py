@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 PANEL: Final = "Administer"
 # Records named before the rest is only counted.
 LISTED: Final = 20
-# Headers whose text is ours; of others only the size is shown.
-OURS: Final = ("__connect.errors.", "concord.")
 
 quarantine = typer.Typer(help="Records that could not be processed, as they were.", no_args_is_help=True)
 
@@ -109,14 +107,11 @@ def quarantine_show(
 
     Text of a private event is never shown, nor any of bytes that cannot be read.
     """
-    from concord.glimpse import glimpse
+    from concord.glimpse import record_rows
     from concord.quarantined import choose, open_records
 
     (row,) = choose(open_records(load_config().broker), [place])
-    rows = [(name, _header(name, value)) for name, value in row.read.headers]
-    rows.append(("key", (row.read.key or b"").decode("utf-8", "replace")))
-    rows.append(("time", datetime.fromtimestamp(row.read.timestamp_ms / 1000, UTC).isoformat()))
-    rows += glimpse(row.topic, row.read.value)
+    rows = record_rows(row)
     if as_json:
         return print_json(dict(rows))
     for name, text in rows:
@@ -125,10 +120,6 @@ def quarantine_show(
         for line in more:
             say(line, indent=2)
     return None
-
-
-def _header(name: str, value: bytes) -> str:
-    return value.decode("utf-8", "replace") if name.startswith(OURS) else f"{len(value)} bytes"
 
 
 @quarantine.command("retry")

@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from projections.wording import HIDDEN, quoted, span_words
 from schemas.calendar import CalendarEvent, Sensitivity
 from schemas.codec import MARKER, RECORDS, decode
 from schemas.errors import UnreadableRecord
 from schemas.topics import BY_NAME
+
+if TYPE_CHECKING:
+    from concord.quarantined import Quarantined
 
 # Members that hold no text of people.
 SHOWN: Final = frozenset(
@@ -28,6 +31,8 @@ SHOWN: Final = frozenset(
         "series_master_id", "side", "sync_key", "topic", "verb", "version",
     }
 )  # fmt: skip
+# Headers whose text is ours; of others only the size is shown.
+OURS: Final = ("__connect.errors.", "concord.")
 _KINDS: Final = {kind.__name__: kind for kind in RECORDS}
 
 
@@ -48,6 +53,18 @@ def glimpse(topic: str, value: bytes | None) -> list[tuple[str, str]]:
         return [*rows, ("content", f"not shown: {error.what}")]
     is_private = any(event.sensitivity is not Sensitivity.NORMAL for event in _events(record))
     return [*rows, ("record", kind.__name__), *_rows(record, "", is_private=is_private)]
+
+
+def record_rows(row: Quarantined) -> list[tuple[str, str]]:
+    """Name and text of what may be shown of a record in quarantine: its headers, key, time, and its value's glimpse."""
+    rows = [(name, _header(name, value)) for name, value in row.read.headers]
+    rows.append(("key", (row.read.key or b"").decode("utf-8", "replace")))
+    rows.append(("time", datetime.fromtimestamp(row.read.timestamp_ms / 1000, UTC).isoformat()))
+    return rows + glimpse(row.topic, row.read.value)
+
+
+def _header(name: str, value: bytes) -> str:
+    return value.decode("utf-8", "replace") if name.startswith(OURS) else f"{len(value)} bytes"
 
 
 def _schema(value: bytes) -> str:

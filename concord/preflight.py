@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 from concord import preflight_checks as checks
-from concord.changing import current_settings, known_users, read_directory
+from concord.changing import confirm, current_settings, known_users, read_directory
 from concord.config import Config
 from concord.preflight_checks import Finding, Level
 from concord.roles.graph_connection import Graph
@@ -63,6 +65,28 @@ async def examine(config: Config) -> list[Finding]:
 def is_clear(findings: Iterable[Finding]) -> bool:
     """Whether nothing must be fixed first."""
     return all(finding.level is not Level.FIX for finding in findings)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One preflight: what was found, when, and the settings then in force, which say whether one is confirmed."""
+
+    findings: tuple[Finding, ...]
+    settings: Settings
+    at: datetime
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing must be fixed first."""
+        return is_clear(self.findings)
+
+
+def check(config: Config, *, confirm_by: str = "") -> Checked:
+    """Examine everything, and have it confirmed by whoever is named if nothing must be fixed. Raises ConcordError."""
+    findings = tuple(asyncio.run(examine(config)))
+    is_confirmed = bool(confirm_by) and is_clear(findings)
+    settings = confirm(config.broker, by=confirm_by) if is_confirmed else current_settings(config.broker)
+    return Checked(findings, settings, datetime.now(UTC))
 
 
 class _Service:

@@ -19,7 +19,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from concord.console import conflicts, events, held, logs, mails, overview, settings, sign_in, users
+from concord.console import (
+    conflicts,
+    events,
+    held,
+    logs,
+    mails,
+    overview,
+    platform,
+    preflight,
+    quarantine,
+    settings,
+    sign_in,
+    users,
+)
 from concord.console.accounts import Accounts
 from concord.console.api import (
     events as api_events,
@@ -55,7 +68,20 @@ STATIC_CACHE: Final = "public, max-age=3600"
 
 
 # The modules that have pages.
-PARTS: Final = (sign_in, overview, users, logs, events, held, conflicts, mails, settings)
+PARTS: Final = (
+    sign_in,
+    overview,
+    users,
+    logs,
+    events,
+    held,
+    conflicts,
+    mails,
+    settings,
+    preflight,
+    quarantine,
+    platform,
+)
 
 
 def pages() -> tuple[Page, ...]:

@@ -11,9 +11,12 @@ from datetime import datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from concord.changing import DirectoryFold, append_settings, known_users, retry_pairs
+from concord.config import load_config
+from concord.console.plant import BrokerPlant, Plant
 from concord.finding import Found, Story, find_pairs, read_story
 from concord.held import Waiting, act
 from concord.lag import LagReader
+from concord.preflight import Checked, check
 from concord.quarantined import ShelfFold
 from concord.read_models.books import Books
 from concord.reading import JournalFold, SettingsFold
@@ -99,6 +102,13 @@ class Desk(Protocol):
     def books(self) -> Books:
         """Run log, conflict shelf and mail ledger."""
 
+    @property
+    def plant(self) -> Plant:
+        """What runs below the pages."""
+
+    def preflight(self, *, confirm_by: str) -> Checked:
+        """Examine both services; confirmed by whoever is named, if nothing must be fixed."""
+
 
 def in_force(documents: list[Settings]) -> Settings:
     """The settings that count now; the defaults when none were ever saved."""
@@ -145,6 +155,7 @@ class BrokerDesk:
     def __init__(self, broker: str, books: Books) -> None:
         self._broker = broker
         self._books = books
+        self._plant = BrokerPlant(broker)
         self._settings: _Kept[SettingsFold] = _Kept(lambda: SettingsFold(broker), lambda fold: fold.advance())
         self._directory: _Kept[DirectoryFold] = _Kept(lambda: DirectoryFold(broker), lambda fold: fold.advance())
         self._journal: _Kept[JournalFold] = _Kept(lambda: JournalFold(broker), lambda fold: fold.advance())
@@ -217,8 +228,18 @@ class BrokerDesk:
         """Run log, conflict shelf and mail ledger."""
         return self._books
 
+    @property
+    def plant(self) -> BrokerPlant:
+        """What runs below the pages."""
+        return self._plant
+
+    def preflight(self, *, confirm_by: str) -> Checked:
+        """Examine both services; confirmed by whoever is named, if nothing must be fixed."""
+        return check(load_config("services"), confirm_by=confirm_by)
+
     def close(self) -> None:
         """Hang up."""
         for kept in (self._settings, self._directory, self._journal, self._shelf, self._lag):
             kept.close()
         self._books.close()
+        self._plant.close()

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
 from concord.console.accounts import Role
+from concord.console.charts import HEIGHT, HOURS, WIDTH, Bar, bars, filled
 from concord.console.desk import Backlog, in_force
+from concord.console.logs import Row, last_runs
 from concord.console.pages import Page, Visit
+from concord.owners import addresses_of
 from concord.standing import standing_of, told
 from projections.overview import Standing, total
+from schemas.errors import ConcordError
 from schemas.settings import Settings
 from schemas.state import Status
 
 # Users with something to look at that are listed before the rest is only counted.
 LISTED = 20
+# Runs shown.
+RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -73,14 +79,50 @@ def glance(visit: Visit) -> Glance:
     )
 
 
+@dataclass(frozen=True)
+class Day:
+    """The last 24 hours, the oldest first, a bar for each, and the newest runs. `problem` says why there are none."""
+
+    bars: tuple[Bar, ...] = ()
+    runs: tuple[Row, ...] = ()
+    problem: str = ""
+
+    @property
+    def synced(self) -> int:
+        """How many writes took effect."""
+        return sum(bar.hour.synced for bar in self.bars)
+
+    @property
+    def errors(self) -> int:
+        """How many were refused."""
+        return sum(bar.hour.errors for bar in self.bars)
+
+
+def day(visit: Visit, settings: Settings) -> Day:
+    """What ended within 24 hours. Two questions to the read models; without them the page stands all the same."""
+    now = visit.site.now()
+    try:
+        hours = filled(visit.desk.books.runs.hours(now - timedelta(hours=HOURS)), now)
+        return Day(bars(hours), tuple(last_runs(visit, addresses_of(settings), RUNS)))
+    except ConcordError as error:
+        return Day(problem=error.what)
+
+
 def page(visit: Visit) -> Response:
     """The whole page."""
-    return visit.show("overview.html", glance=glance(visit), listed=LISTED)
+    return _shown(visit, "overview.html")
 
 
 def part(visit: Visit) -> Response:
     """What renews itself."""
-    return visit.show("part/overview.html", glance=glance(visit), listed=LISTED)
+    return _shown(visit, "part/overview.html")
+
+
+def _shown(visit: Visit, template: str) -> Response:
+    seen = glance(visit)
+    return visit.show(
+        template, glance=seen, listed=LISTED, day=day(visit, seen.settings), width=WIDTH, height=HEIGHT
+    )  # fmt: skip
 
 
 def pages() -> tuple[Page, ...]:

@@ -19,6 +19,7 @@ from concord.console.accounts import Accounts, Role
 from concord.console.desk import Desk
 from concord.console.entra import Entra
 from concord.console.forms import BadForm, Form, read_form, read_query
+from concord.console.last_check import LastCheck
 from concord.console.operations import (
     TOKEN_HEADER,
     BadRequest,
@@ -63,6 +64,7 @@ class Site:
     flows: Kept
     url: str
     """The address that people open, "" when it is that of this machine."""
+    last_check: LastCheck = field(default_factory=LastCheck)
 
     @property
     def session_cookie(self) -> str:

@@ -24,7 +24,9 @@ MENU: Final = (
     ("Held", "/held", Role.VIEWER),
     ("Conflicts", "/conflicts", Role.VIEWER),
     ("Mail ledger", "/mails", Role.VIEWER),
+    ("Preflight", "/preflight", Role.VIEWER),
     ("History", "/settings/history", Role.VIEWER),
+    ("Platform", "/platform", Role.VIEWER),
 )  # fmt: skip
 
 

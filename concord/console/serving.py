@@ -92,6 +92,7 @@ def run_console(config: Config) -> None:
             "Give CONCORD_CONSOLE_LISTEN an address that is free on this machine.",
         ) from error
     desk = BrokerDesk(config.broker, Books(database_url(config)))
+    desk.plant.watch.start()
     entra, store = entra_of(config), store_of(config)
     app = console_app(desk, accounts_of(config), programs_of(config), store, url=config.console_url, entra=entra)
     server = uvicorn.Server(

@@ -25,7 +25,12 @@ from concord.console.programs import Programs
 from concord.console.store import lay_out
 from concord.finding import Found, Story
 from concord.held import Waiting
+from concord.lag_watch import Watched
+from concord.preflight import Checked, is_clear
+from concord.preflight_checks import Finding
+from concord.quarantined import Quarantined
 from concord.read_models.books import Books
+from concord.topics import TopicState
 from concord.undoing import Proposal, read_number, rehearsed
 from projections.directory import Directory
 from projections.timeline import item_of, timeline, was_private
@@ -35,6 +40,8 @@ from schemas.errors import ConcordError
 from schemas.journal import OperatorVerb
 from schemas.settings import Settings
 from schemas.state import PairState
+from schemas.tables import TableVersion
+from schemas.topics import TOPICS
 from streams.intake import SETTINGS_KEY
 from streams.taken import what_was_taken
 
@@ -42,6 +49,39 @@ NOW: Final = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT: Final = "http://127.0.0.1:8940"
 FORM: Final = {"content-type": "application/x-www-form-urlencoded"}
 NAMES: Final = {Role.VIEWER: "vera", Role.OPERATOR: "otto", Role.ADMINISTRATOR: "administrator"}
+
+
+@dataclass
+class PaperPlant:
+    """What runs below the pages, on paper."""
+
+    watched: Watched = field(default_factory=Watched)
+    set_aside: list[Quarantined] = field(default_factory=list)
+    settled: list[tuple[str, str, str]] = field(default_factory=list)
+    """What was settled: verb, place, who."""
+
+    def lag(self) -> Watched:
+        """How every consumer group gets on."""
+        return self.watched
+
+    def topics(self) -> list[TopicState]:
+        """All but the last exist."""
+        return [*(TopicState(spec, 4) for spec in TOPICS[:-1]), TopicState(TOPICS[-1], 0)]
+
+    def table(self) -> TableVersion:
+        """The second version."""
+        return TableVersion("sync-state", 2, 1, NOW, "olga")
+
+    def quarantine(self) -> list[Quarantined]:
+        """What is open."""
+        return list(self.set_aside)
+
+    def settle(self, places: Sequence[str], verb: str, *, by: str) -> int:
+        """Retry or drop what is still open."""
+        done = [row for row in self.set_aside if row.where in places]
+        self.set_aside = [row for row in self.set_aside if row not in done]
+        self.settled += [(verb, row.where, by) for row in done]
+        return len(done)
 
 
 @dataclass
@@ -57,6 +97,8 @@ class PaperDesk:
     acts: list[tuple[str, str, str]] = field(default_factory=list)
     """What was asked for: verb, pair key, who."""
     books: Books = field(default_factory=lambda: Books(URL.create("sqlite", database=":memory:")))
+    plant: PaperPlant = field(default_factory=PaperPlant)
+    findings: tuple[Finding, ...] = ()
 
     def know(self, entries: Iterable[DirectoryEntry]) -> None:
         """Read these into the directory."""
@@ -131,6 +173,14 @@ class PaperDesk:
     def undo(self, proposal: Proposal, *, by: str) -> None:
         """Ask for it."""
         self.acts.append((f"undo {proposal.undo.decision}", proposal.pair_key, by))
+
+    def preflight(self, *, confirm_by: str) -> Checked:
+        """These findings; confirmed by whoever is named, if nothing must be fixed."""
+        if self.errors:
+            raise self.errors.pop(0)
+        if confirm_by and is_clear(self.findings):
+            self.change(lambda now: replace(now, number=now.number + 1, preflight_at=NOW, preflight_by=confirm_by))
+        return Checked(self.findings, in_force(self.saved), NOW)
 
     def retry(self, pair_key: str, *, by: str) -> None:
         """Ask for another try."""

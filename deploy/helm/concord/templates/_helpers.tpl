@@ -96,7 +96,7 @@ capabilities:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if or .toolbox (eq .role "project") }}
+{{- if or .toolbox (has .role (list "project" "console")) }}
 - { name: CONCORD_DATABASE_URL_FILE, value: /run/secrets/database/url }
 {{- end }}
 {{- end }}
@@ -127,7 +127,7 @@ capabilities:
 {{- if and (contains "salesforce" $sides) .root.Values.salesforce.fieldsConfigMap }}
 - { name: fields, mountPath: /etc/concord/fields, readOnly: true }
 {{- end }}
-{{- if or .toolbox (eq .role "project") }}
+{{- if or .toolbox (has .role (list "project" "console")) }}
 - { name: database, mountPath: /run/secrets/database, readOnly: true }
 {{- end }}
 {{- end }}
@@ -158,7 +158,7 @@ capabilities:
 {{- if and (contains "salesforce" $sides) .root.Values.salesforce.fieldsConfigMap }}
 - { name: fields, configMap: { name: {{ .root.Values.salesforce.fieldsConfigMap }} } }
 {{- end }}
-{{- if or .toolbox (eq .role "project") }}
+{{- if or .toolbox (has .role (list "project" "console")) }}
 - { name: database, secret: { secretName: {{ .root.Values.database.secret }} } }
 {{- end }}
 {{- end }}
