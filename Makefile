@@ -13,7 +13,7 @@ ROUNDS ?= 20
 HELM := v3.19.0
 COMPOSE := v2.10.0
 APICURIO := 3.3.3
-JOBS ?= 2
+JOBS ?= 3
 EVENTS ?= 20000
 MAILBOXES ?= 2000
 
@@ -43,9 +43,10 @@ up: setup ## everything on this machine, kept running, against the bundled simul
 down: ## end what `make up` left running, if anything
 	@test ! -x $(BIN)/python || $(BIN)/python -m concord dev --stop
 
-# Whole files run side by side, or what shares an environment (tests/support/scheduling.py). Tests that kill and freeze
-# real processes on a shared machine can fail for the machine's sake. What failed is run once more, alone and visibly: a
-# test that passes only then is a fault to be found, not a test to be trusted.
+# Whole files run side by side, or what shares an environment (tests/support/scheduling.py). The long ones mostly wait,
+# so three at a time keep two cores busy. Tests that kill and freeze real processes on a shared machine can fail for the
+# machine's sake. What failed is run once more, alone and visibly: a test that passes only then is a fault to be found,
+# not a test to be trusted.
 test: setup ## run every test that this machine can run
 	$(BIN)/python -m pytest tests --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
 	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests --show-capture=no --last-failed --last-failed-no-failures none; }

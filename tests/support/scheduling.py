@@ -12,18 +12,20 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ROLES: Final = "tests/integration/roles"
+# Those that kill roles and broker or keep a role away: half of the time.
+HALTED: Final = tuple(f"{ROLES}/test_{name}.py" for name in ("lag_under_load", "rebuild", "replay", "storm"))
 BROKER: Final = (
     "tests/integration/cli", "tests/integration/guard", "tests/integration/test_broker.py",
     "tests/integration/test_schema_registry.py",
 )  # fmt: skip
 # What takes longest, the longest first. All else follows in the order of names.
-FIRST: Final = (ROLES, "tests/simulation/", *BROKER, "tests/e2e/", "tests/thirdparty/", "tests/integration/")
+FIRST: Final = (*HALTED, ROLES, "tests/simulation/", *BROKER, "tests/e2e/", "tests/thirdparty/", "tests/integration/")
 
 
 def unit_of(path: str) -> str:
     """What a test file runs together with."""
     if path.startswith(f"{ROLES}/"):
-        return ROLES
+        return f"{ROLES}, halted" if path in HALTED else ROLES
     return "tests/integration with a broker" if path.startswith(BROKER) else path
 
 

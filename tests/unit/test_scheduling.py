@@ -22,15 +22,18 @@ def test_every_place_in_the_order_is_taken(start: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("folder", "fixture"),
-    [("tests/integration/roles", "firm: Running"), ("tests/integration", "broker: DevelopmentBroker")],
+    ("folder", "fixture", "environments"),
+    [("tests/integration/roles", "firm: Running", 2), ("tests/integration", "broker: DevelopmentBroker", 1)],
 )
-def test_tests_of_one_environment_are_one_unit(folder: str, fixture: str) -> None:
-    """Whoever asks for the shared fixture is in the unit of the others, and the unit is not torn apart by the order."""
+def test_tests_of_one_environment_are_one_unit(folder: str, fixture: str, environments: int) -> None:
+    """Whoever asks for the shared fixture is in a unit of these, each costs one environment, and no unit is torn apart
+    by the order."""
     users = {path for path in files(folder) if fixture in (ROOT / path).read_text(encoding="utf-8")}
     assert len(users) > 2
-    assert len({unit_of(path) for path in users}) == 1
-    ordered = sorted(files("tests"), key=rank)
-    places = [place for place, path in enumerate(ordered) if unit_of(path) == unit_of(next(iter(users)))]
-    assert places == list(range(places[0], places[0] + len(places)))
+    units = {unit_of(path) for path in users}
+    assert len(units) == environments
+    ordered = [unit_of(path) for path in sorted(files("tests"), key=rank)]
+    for unit in units:
+        places = [place for place, of in enumerate(ordered) if of == unit]
+        assert places == list(range(places[0], places[0] + len(places)))
     assert unit_of("tests/unit/test_tidy.py") == "tests/unit/test_tidy.py"

@@ -1,4 +1,5 @@
-"""One environment for all tests of the running roles: it takes 15 s to start, and nothing in them depends on order."""
+"""One environment for the tests of the running roles that a worker has (`support.scheduling`): it takes 15 s to start,
+and nothing in them depends on order."""
 
 from __future__ import annotations
 
