@@ -8,6 +8,7 @@ import pwd
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -67,41 +68,85 @@ def modules() -> list[Path]:
     return sorted(path for name in CODE for path in (ROOT / name).rglob("*.py") if "__pycache__" not in path.parts)
 
 
+@dataclass(frozen=True)
+class Function:
+    """A function or method: its lines without decorators, its positional parameters (keyword-only ones name themselves
+    at each call)."""
+
+    name: str
+    lines: int
+    parameters: int
+    is_documented: bool
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What the rules look at in a module. Its syntax tree is not kept: that of all modules together holds a million
+    objects, which slow everything down that runs after."""
+
+    functions: tuple[Function, ...]
+    classes: tuple[str, ...]
+    imports: frozenset[str]
+    """Top-level names."""
+    clocks: tuple[int, ...]
+    """Lines that read the clock."""
+    is_documented: bool
+    undocumented: tuple[str, ...]
+    """Public parts without a docstring."""
+
+
 @cache
-def tree(path: Path) -> ast.Module:
-    """A module, parsed."""
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+def outline(path: Path) -> Outline:
+    """A module, read once."""
+    module = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    nodes = list(ast.walk(module))
+    imports: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            imports |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            imports.add(node.module.split(".")[0])
+    return Outline(
+        functions=tuple(measured(node) for node in nodes if isinstance(node, FUNCTION)),
+        classes=tuple(node.name for node in nodes if isinstance(node, ast.ClassDef)),
+        imports=frozenset(imports),
+        clocks=tuple(node.lineno for node in nodes if isinstance(node, ast.Attribute) and reads_the_clock(node)),
+        is_documented=bool(ast.get_docstring(module)),
+        undocumented=tuple(part.name for part in public_parts(module) if not ast.get_docstring(part)),
+    )
+
+
+def measured(node: FUNCTION) -> Function:
+    """The measures of a function."""
+    assert node.end_lineno is not None
+    parameters = [a for a in [*node.args.posonlyargs, *node.args.args] if a.arg not in {"self", "cls"}]
+    return Function(node.name, node.end_lineno - node.lineno + 1, len(parameters), bool(ast.get_docstring(node)))
+
+
+def reads_the_clock(node: ast.Attribute) -> bool:
+    """Whether this is `datetime.now` or one of its like."""
+    is_clock = isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}
+    return is_clock and node.attr in {"now", "utcnow", "today"}
 
 
 @cache
 def texts() -> list[Path]:
-    """Every text file that a reader or a machine gets: hidden folders, caches and data of others left out."""
-    return sorted(
-        path
-        for path in ROOT.rglob("*")
-        if path.is_file()
-        and path.suffix in TEXT_SUFFIXES
-        and not any(
-            part.startswith(".") or part in {"__pycache__", "dist", "build", "node_modules"}
-            for part in path.relative_to(ROOT).parts
-        )
-    )
+    """Every text file that a reader or a machine gets: hidden ones, caches and data of others left out."""
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if is_ours(name)]  # what is left out is not even walked through
+        found += [Path(folder, name) for name in names if is_ours(name) and Path(name).suffix in TEXT_SUFFIXES]
+    return sorted(found)
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file or folder of this name is the project's own."""
+    return not name.startswith(".") and name not in {"__pycache__", "dist", "build", "node_modules"}
 
 
 def short(path: Path) -> str:
     """A path as seen from the project's folder."""
     return str(path.relative_to(ROOT))
-
-
-def functions(path: Path) -> Iterator[FUNCTION]:
-    """Every function of a module, nested ones and methods included."""
-    return (node for node in ast.walk(tree(path)) if isinstance(node, FUNCTION))
-
-
-def lines_of(node: FUNCTION) -> int:
-    """Length of a function, its decorators left out."""
-    assert node.end_lineno is not None
-    return node.end_lineno - node.lineno + 1
 
 
 def is_pure(path: Path) -> bool:
@@ -110,11 +155,6 @@ def is_pure(path: Path) -> bool:
     if parts[0] in {"schemas", "projections", "streams"}:
         return path.name != "release.py"  # a tool for the source tree: it writes files
     return parts[0] == "connectors" and path.name in PURE_CONNECTOR_MODULES
-
-
-def parameters_of(node: FUNCTION) -> int:
-    """Positional parameters of a function; keyword-only ones name themselves at each call."""
-    return len([a for a in [*node.args.posonlyargs, *node.args.args] if a.arg not in {"self", "cls"}])
 
 
 def public_parts(module: ast.Module) -> Iterator[FUNCTION | ast.ClassDef]:
@@ -133,17 +173,6 @@ def lines_with(pattern: re.Pattern[str], paths: Iterable[Path]) -> Iterator[tupl
             found = pattern.search(line)
             if found:
                 yield f"{short(path)}:{number}", found[0]
-
-
-def imported(path: Path) -> set[str]:
-    """Top-level names that a module imports."""
-    found = set()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
 
 
 def assert_none(problems: Iterable[str]) -> None:
@@ -165,20 +194,20 @@ def test_modules_fit_in_a_head() -> None:
 def test_functions_fit_a_screen() -> None:
     """Past 60 lines control flow hides: push the ifs up, pull pure leaves out."""
     assert_none(
-        f"{short(path)}: {node.name} has {lines_of(node)} lines, split it"
+        f"{short(path)}: {found.name} has {found.lines} lines, split it"
         for path in modules()
-        for node in functions(path)
-        if lines_of(node) > FUNCTION_LINES_MAX
+        for found in outline(path).functions
+        if found.lines > FUNCTION_LINES_MAX
     )
 
 
 def test_functions_take_few_parameters() -> None:
     """Past seven positional parameters a value type is missing."""
     assert_none(
-        f"{short(path)}: {node.name} takes {parameters_of(node)} parameters, group them in a type"
+        f"{short(path)}: {found.name} takes {found.parameters} parameters, group them in a type"
         for path in modules()
-        for node in functions(path)
-        if parameters_of(node) > PARAMETERS_MAX
+        for found in outline(path).functions
+        if found.parameters > PARAMETERS_MAX
     )
 
 
@@ -190,16 +219,16 @@ def test_names_say_what_they_know() -> None:
         if path.stem in BANNED_MODULES
     )
     assert_none(
-        f"{short(path)}: {node.name} says nothing, name what it decides or returns"
+        f"{short(path)}: {found.name} says nothing, name what it decides or returns"
         for path in modules()
-        for node in functions(path)
-        if node.name.startswith(BANNED_PREFIXES) and node.name not in IMPOSED
+        for found in outline(path).functions
+        if found.name.startswith(BANNED_PREFIXES) and found.name not in IMPOSED
     )
     assert_none(
-        f"{short(path)}: {node.name} says nothing, name what it knows"
+        f"{short(path)}: {name} says nothing, name what it knows"
         for path in modules()
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.ClassDef) and node.name.endswith(BANNED_SUFFIXES)
+        for name in outline(path).classes
+        if name.endswith(BANNED_SUFFIXES)
     )
 
 
@@ -207,24 +236,19 @@ def test_public_code_is_documented() -> None:
     """A module, a public class, a public function: one sentence of what goes in and comes out."""
     ours = [path for path in modules() if path.relative_to(ROOT).parts[0] != "tests"]
     assert_none(
-        f"{short(path)}: say in a module docstring what it knows" for path in ours if not ast.get_docstring(tree(path))
+        f"{short(path)}: say in a module docstring what it knows" for path in ours if not outline(path).is_documented
     )
-    assert_none(
-        f"{short(path)}: give {node.name} a docstring"
-        for path in ours
-        for node in public_parts(tree(path))
-        if not ast.get_docstring(node)
-    )
+    assert_none(f"{short(path)}: give {name} a docstring" for path in ours for name in outline(path).undocumented)
 
 
 def test_every_test_says_what_must_hold() -> None:
     """A test without a sentence cannot be judged when it fails."""
     assert_none(
-        f"{short(path)}: say in a docstring what {node.name} holds"
+        f"{short(path)}: say in a docstring what {found.name} holds"
         for path in modules()
         if path.name.startswith("test_")
-        for node in functions(path)
-        if node.name.startswith("test_") and not ast.get_docstring(node)
+        for found in outline(path).functions
+        if found.name.startswith("test_") and not found.is_documented
     )
 
 
@@ -244,18 +268,14 @@ def test_pure_modules_know_no_clock_broker_or_network() -> None:
     """The core is folded again years later and must come out the same: now is an argument, a write is a value."""
     pure = [path for path in modules() if is_pure(path)]
     assert_none(
-        f"{short(path)} imports {', '.join(sorted(imported(path) & IMPURE))}: leave that to the edge in concord/roles"
+        f"{short(path)} imports {', '.join(sorted(found))}: leave that to the edge in concord/roles"
         for path in pure
-        if imported(path) & IMPURE
+        if (found := outline(path).imports & IMPURE)
     )
     assert_none(
-        f"{short(path)}:{node.lineno} reads the clock: take `now` as an argument"
+        f"{short(path)}:{line} reads the clock: take `now` as an argument"
         for path in pure
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Attribute)
-        and node.attr in {"now", "utcnow", "today"}
-        and isinstance(node.value, ast.Name)
-        and node.value.id in {"datetime", "date"}
+        for line in outline(path).clocks
     )
 
 
@@ -290,7 +310,7 @@ def test_measures_measure(tmp_path: Path, source: str, length: int, parameters: 
     """The checks above would be worthless if they counted nothing."""
     path = tmp_path / "m.py"
     path.write_text(source, encoding="utf-8")
-    (node,) = functions(path)
-    assert (lines_of(node), parameters_of(node)) == (length, parameters)
+    (found,) = outline(path).functions
+    assert (found.lines, found.parameters) == (length, parameters)
     assert len(modules()) > 50
     assert any(is_pure(module) for module in modules())
