@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,18 +18,37 @@ import pytest
 from concord.broker_settings import cache_folder
 
 ROOT = Path(__file__).parents[2]
-# Longest wait for a demo, in seconds: two of them, side by side on a machine that others use as well.
+# Longest wait for a demo, in seconds, on a machine that others use as well.
 DEMO_S = 280.0
 # Ctrl-C stops everything within 10 s; a busy machine gets more before this counts as hanging.
 STOP_S = 30.0
 
-# The demo with one rule of its comparison broken, kept running at the end. A smaller firm, to be quick.
+# `concord demo` that also writes down what its comparison looked at, for the one below.
+PLAIN = """
+import pickle, sys
+from pathlib import Path
+from concord import demo
+from concord.cli import main
+judge = demo.judge
+def kept(evidence):
+    Path("evidence").write_bytes(pickle.dumps(evidence))
+    return judge(evidence)
+demo.judge = kept
+sys.argv = ["concord", "demo"]
+main()
+"""
+# `concord demo --keep` with one rule of its comparison broken. Everything runs; the day it judges is the other's.
 BROKEN = """
-import sys
+import pickle, sys
+from pathlib import Path
 from concord import comparison, demo
 from concord.cli import main
 comparison.LABELS = {**comparison.LABELS, "oof": "Busy"}
-demo.EVENTS = 30
+evidence = pickle.loads(Path(sys.argv[1]).read_bytes())
+def perform(env, phases):
+    demo._until(lambda: len(demo.read_directory(env.broker.address).complete_sides) == 2, 90, "both directories")
+    return evidence
+demo.perform = perform
 sys.argv = ["concord", "demo", "--keep"]
 main()
 """
@@ -66,8 +86,10 @@ class Demo:
         return int(found[1])
 
 
-def start(home: Path, *command: str) -> Demo:
-    """Start a demo with a home folder of its own; only Kafka's jars come from the cache of this machine."""
+@contextmanager
+def started(home: Path, *command: str) -> Iterator[Demo]:
+    """A demo with a home folder of its own, for a `with` block; only Kafka's jars come from the cache of this
+    machine."""
     (home / "tmp").mkdir(parents=True)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("CONCORD_", "XDG_"))}
     environ |= {
@@ -81,21 +103,19 @@ def start(home: Path, *command: str) -> Demo:
         process = subprocess.Popen(
             [sys.executable, *command], cwd=home, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err
         )
-    return Demo(process, home)
+    try:
+        yield Demo(process, home)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=STOP_S)
 
 
 @pytest.fixture(scope="module")
-def demos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Demo]]:
-    """A demo, and beside it one whose comparison has a broken rule."""
-    plain = start(tmp_path_factory.mktemp("plain") / "home", "-m", "concord", "demo")
-    broken = start(tmp_path_factory.mktemp("broken") / "home", "-c", BROKEN)
-    try:
-        yield plain, broken
-    finally:
-        for demo in (plain, broken):
-            if demo.process.poll() is None:
-                demo.process.terminate()
-                demo.process.wait(timeout=STOP_S)
+def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo under way."""
+    with started(tmp_path_factory.mktemp("plain") / "home", "-c", PLAIN) as demo:
+        yield demo
 
 
 def left_behind(home: Path) -> list[str]:
@@ -114,9 +134,9 @@ def left_behind(home: Path) -> list[str]:
 
 
 @pytest.mark.broker
-def test_a_day_at_the_firm_ends_with_both_sides_agreeing(demos: tuple[Demo, Demo]) -> None:
+def test_a_day_at_the_firm_ends_with_both_sides_agreeing(day: Demo) -> None:
     """Exit code 0; every act was seen, mails are as predicted, nothing doubled, the killed worker came back."""
-    demo, _ = demos
+    demo = day
     code = demo.process.wait(timeout=DEMO_S)
     assert code == 0, f"{demo.printed}\n{demo.complaints}"
     assert demo.printed.rstrip().endswith("Both sides agree.")
@@ -136,19 +156,21 @@ def test_a_day_at_the_firm_ends_with_both_sides_agreeing(demos: tuple[Demo, Demo
 
 
 @pytest.mark.broker
-def test_with_one_comparison_rule_broken_the_demo_fails_and_ctrl_c_ends_it(demos: tuple[Demo, Demo]) -> None:
+def test_with_one_comparison_rule_broken_the_demo_fails_and_ctrl_c_ends_it(day: Demo, tmp_path: Path) -> None:
     """The same day with Out of Office expected to be Busy: differences, exit code 1, logs kept where it says.
 
     With --keep everything runs on until Ctrl-C, which stops all of it.
     """
-    _, demo = demos
-    demo.wait_for("Ctrl-C ends it.")
-    assert demo.process.poll() is None
-    demo.process.send_signal(signal.SIGINT)
-    code = demo.process.wait(timeout=STOP_S)
-    assert code == 1, f"{demo.printed}\n{demo.complaints}"
+    assert day.process.wait(timeout=DEMO_S) == 0, f"{day.printed}\n{day.complaints}"
+    with started(tmp_path / "home", "-c", BROKEN, str(day.home / "evidence")) as demo:
+        demo.wait_for("Ctrl-C ends it.")
+        assert demo.process.poll() is None
+        demo.process.send_signal(signal.SIGINT)
+        code = demo.process.wait(timeout=STOP_S)
+        assert code == 1, f"{demo.printed}\n{demo.complaints}"
     assert "show_as is 'Busy' in Microsoft 365 and 'Out of Office' in Practifi" in demo.printed
     assert "Not as it should be" in demo.printed
+    assert demo.count("on both sides and equal") < day.count("on both sides and equal")
     kept = Path(re.findall(r"The logs of the roles are kept in (\S+)\.$", demo.printed, re.MULTILINE)[0])
     assert {path.name for path in kept.iterdir()} >= {"reconcile.log", "sink-graph.log", "source-salesforce.log"}
     assert left_behind(demo.home) == [str(kept.parent)]
