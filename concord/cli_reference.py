@@ -182,7 +182,7 @@ Everything that the console's pages do, for programs. `GET {root}/openapi.json` 
 
 def api_page() -> str:
     """The API as Markdown: how to call it, and every operation."""
-    from concord.console.app import operations
+    from concord.console.api.table import operations
     from concord.console.operations import ROOT, ROWS_MAX
 
     rows = [

@@ -163,7 +163,7 @@ class JournalFold(TopicFold):
     """The journal folded as far as it goes: `advance` folds what was added. A context manager; for one thread.
 
     `partitions` holds settings and pairs by journal partition, `observed` when each pair was last told of, by pair
-    key; `unreadable` counts entries that no schema reads.
+    key; `unreadable` counts entries that no schema reads, `taken` all that were read.
     """
 
     def __init__(self, broker: str) -> None:
@@ -171,6 +171,7 @@ class JournalFold(TopicFold):
         self.partitions: dict[int, Partition] = {}
         self.observed: dict[str, datetime] = {}
         self.unreadable = 0
+        self.taken = 0
 
     @property
     def pairs(self) -> list[PairState]:
@@ -189,6 +190,7 @@ class JournalFold(TopicFold):
                 continue
             self.partitions.setdefault(record.partition, Partition(record.partition)).fold(entry, record.offset)
             self.observed[entry.pair_key] = entry.observed_at
+        self.taken += count
         return count
 
 

@@ -6,7 +6,6 @@ import mimetypes
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
 from importlib.resources import files
 from typing import Final
 from urllib.parse import urlsplit
@@ -33,25 +32,12 @@ from concord.console import (
     sign_in,
     users,
 )
+from concord.console import live as live_pages
 from concord.console.accounts import Accounts
-from concord.console.api import (
-    events as api_events,
-)  # fmt: skip
-from concord.console.api import (
-    held as api_held,
-)
-from concord.console.api import (
-    overview as api_overview,
-)
-from concord.console.api import (
-    settings as api_settings,
-)
-from concord.console.api import (
-    users as api_users,
-)
-from concord.console.api.document import described
+from concord.console.api.table import operations
 from concord.console.desk import Desk
 from concord.console.entra import Entra
+from concord.console.live import Live
 from concord.console.operations import ROOT, problem
 from concord.console.pages import Page, Site, route
 from concord.console.programs import Programs
@@ -81,6 +67,7 @@ PARTS: Final = (
     preflight,
     quarantine,
     platform,
+    live_pages,
 )
 
 
@@ -90,19 +77,12 @@ def pages() -> tuple[Page, ...]:
     return (*shown, *operations())
 
 
-@cache
-def operations() -> tuple[Page, ...]:
-    """Every operation of the API, its description included."""
-    parts = (api_overview, api_users, api_events, api_held, api_settings)
-    found = tuple(page for part in parts for page in part.pages())
-    return (*found, described(found))
-
-
 def console_app(
     desk: Desk,
     accounts: Accounts,
     programs: Programs,
     store: Engine,
+    live: Live,
     *,
     url: str = "",
     entra: Entra | None = None,
@@ -114,7 +94,7 @@ def console_app(
     flows = Kept(store, "flow")
     is_secure, known_as = url.startswith("https://"), urlsplit(url).hostname
     sessions, tokens = Sessions(store, lambda: now().timestamp()), form_tokens(store, now().timestamp())
-    site = Site(desk, accounts, sessions, tokens, Throttle(clock), now, is_secure, programs, entra, flows, url)
+    site = Site(desk, accounts, sessions, tokens, Throttle(clock), now, is_secure, programs, entra, flows, url, live)
     routes = [route(site, page) for page in pages()]
     inner = Starlette(
         routes=[*routes, *(_static(name) for name in STATIC)], exception_handlers={HTTPException: _not_there}

@@ -67,4 +67,4 @@ def show(visit: Visit) -> Response:
 
 def pages() -> tuple[Page, ...]:
     """The pages of this module."""
-    return (Page("/conflicts", show, Role.VIEWER),)
+    return (Page("/conflicts", show, Role.VIEWER, is_live=True),)

@@ -98,6 +98,9 @@ class Desk(Protocol):
     def retry_all(self, pair_keys: Sequence[str], *, by: str) -> None:
         """The same for all of these, at one moment."""
 
+    def version(self) -> str:
+        """Another text when anything that pages show may have changed."""
+
     @property
     def books(self) -> Books:
         """Run log, conflict shelf and mail ledger."""
@@ -236,6 +239,11 @@ class BrokerDesk:
     def preflight(self, *, confirm_by: str) -> Checked:
         """Examine both services; confirmed by whoever is named, if nothing must be fixed."""
         return check(load_config("services"), confirm_by=confirm_by)
+
+    def version(self) -> str:
+        """Another text when anything that pages show may have changed."""
+        entries, left = self._journal.look(lambda fold: fold.taken), self.backlog()
+        return f"{entries} {len(self.documents())} {left.records} {left.set_aside}"
 
     def close(self) -> None:
         """Hang up."""

@@ -214,7 +214,7 @@ def pages() -> tuple[Page, ...]:
     """The pages of this module."""
     return (
         Page("/events", search, Role.VIEWER),
-        Page("/event", show, Role.VIEWER),
+        Page("/event", show, Role.VIEWER, is_live=True),
         Page("/event/retry", retry, Role.OPERATOR, "POST"),
         Page("/event/undo", propose, Role.OPERATOR),
         Page("/event/undo", undo, Role.OPERATOR, "POST"),

@@ -79,7 +79,7 @@ def _changed(count: int) -> str:
 def pages() -> tuple[Page, ...]:
     """The pages of this module."""
     return (
-        Page("/held", show, Role.VIEWER),
+        Page("/held", show, Role.VIEWER, is_live=True),
         Page("/held/review", review, Role.OPERATOR, "POST"),
         Page("/held/act", act, Role.OPERATOR, "POST"),
     )

@@ -160,8 +160,8 @@ def retries_part(visit: Visit) -> Response:
 def pages() -> tuple[Page, ...]:
     """The pages of this module."""
     return (
-        Page("/logs", show, Role.VIEWER),
-        Page("/logs/run", depth, Role.VIEWER),
+        Page("/logs", show, Role.VIEWER, is_live=True),
+        Page("/logs/run", depth, Role.VIEWER, is_live=True),
         Page("/logs/retries", retries, Role.VIEWER),
         Page("/part/retries", retries_part, Role.VIEWER, is_part=True),
         Page("/logs/retry", retry, Role.OPERATOR, "POST"),

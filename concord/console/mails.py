@@ -77,4 +77,4 @@ def show(visit: Visit) -> Response:
 
 def pages() -> tuple[Page, ...]:
     """The pages of this module."""
-    return (Page("/mails", show, Role.VIEWER),)
+    return (Page("/mails", show, Role.VIEWER, is_live=True),)

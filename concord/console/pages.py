@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 from pydantic import BaseModel
@@ -38,6 +38,9 @@ from concord.console.throttle import Throttle
 from concord.observing import stack_places
 from schemas.errors import ConcordError
 
+if TYPE_CHECKING:
+    from concord.console.live import Live
+
 log: Final = structlog.get_logger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
@@ -64,6 +67,7 @@ class Site:
     flows: Kept
     url: str
     """The address that people open, "" when it is that of this machine."""
+    live: Live
     last_check: LastCheck = field(default_factory=LastCheck)
 
     @property
@@ -92,6 +96,8 @@ class Visit:
     """The name and port that the browser asked for; one of those that the shield lets through."""
     query: Form
     form: Form = field(default_factory=Form)
+    is_renewal: bool = False
+    """Whether it renews what is shown already: no sign of life, and no notice is used up by it."""
     is_program: bool = False
     """Whether it came with an access token instead of a session."""
     asked: BaseModel | None = None
@@ -123,7 +129,7 @@ class Visit:
     def show(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """The page, with what every page shows."""
         notice = ""
-        if self.session is not None and not template.startswith("part/"):
+        if self.session is not None and not self.is_renewal:
             notice, self.session.notice = self.session.notice, ""
         return Response(
             rendered(
@@ -132,6 +138,7 @@ class Visit:
                 path=self.page.path,
                 token=self.site.tokens.of(self.cookie),
                 notice=notice,
+                is_live=self.page.is_live,
                 now=self.site.now(),
                 **values,
             ),
@@ -152,13 +159,15 @@ Answer = Callable[[Visit], Response]
 @dataclass(frozen=True)
 class Page:
     """One path and method. `needs` None: nobody has to sign in. `is_part`: renews itself, which is no sign of life.
-    `api`: answers JSON, to browsers and to programs."""
+    `is_live`: what it shows is put in its place anew when anything changed. `api`: answers JSON, to browsers
+    and to programs."""
 
     path: str
     answer: Answer
     needs: Role | None
     method: str = "GET"
     is_part: bool = False
+    is_live: bool = False
     api: Operation | None = None
 
 
@@ -228,9 +237,10 @@ def _visit(site: Site, page: Page, request: Request) -> Visit:
         session = site.programs.session_of(bearer.strip()) if scheme.casefold() == "bearer" else None
         return Visit(site, page, session, "", *where, Form(), is_program=True)
     token = request.cookies.get(site.session_cookie, "")
-    session = _session(site, token, is_sign_of_life=not page.is_part)
+    is_renewal = page.is_part or (page.method == "GET" and RENEWAL in request.headers)
+    session = _session(site, token, is_sign_of_life=not is_renewal)
     cookie = token if session is not None else request.cookies.get(site.visit_cookie, "")
-    return Visit(site, page, session, cookie, *where, Form())
+    return Visit(site, page, session, cookie, *where, Form(), is_renewal=is_renewal)
 
 
 def _session(site: Site, token: str, *, is_sign_of_life: bool) -> Session | None:

@@ -47,7 +47,7 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {"moment": moment, "ago": ago}
-    environment.globals |= {"plural": plural, "menu": MENU, "reason": reason, "Role": Role}
+    environment.globals |= {"is_live": False, "plural": plural, "menu": MENU, "reason": reason, "Role": Role}
     return environment
 
 

@@ -14,6 +14,7 @@ from concord.console.accounts import FILE, Accounts
 from concord.console.app import LOOPBACK, console_app
 from concord.console.desk import BrokerDesk
 from concord.console.entra import Entra, EntraApp, read_roles
+from concord.console.live import Live
 from concord.console.programs import FILE as TOKENS
 from concord.console.programs import Programs
 from concord.console.store import FILE as STORE
@@ -81,6 +82,19 @@ def listens_at(config: Config) -> tuple[str, int]:
     return host, int(port)
 
 
+class _Server(uvicorn.Server):
+    """Ends the streams of open pages first: it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is being answered, then end."""
+        self._live.close()
+        await super().shutdown(sockets)
+
+
 def run_console(config: Config) -> None:
     """Serve until SIGINT or SIGTERM. Raises ConfigError when the address cannot be listened on."""
     host, port = listens_at(config)
@@ -94,8 +108,11 @@ def run_console(config: Config) -> None:
     desk = BrokerDesk(config.broker, Books(database_url(config)))
     desk.plant.watch.start()
     entra, store = entra_of(config), store_of(config)
-    app = console_app(desk, accounts_of(config), programs_of(config), store, url=config.console_url, entra=entra)
-    server = uvicorn.Server(
+    live = Live(desk.version)
+    app = console_app(
+        desk, accounts_of(config), programs_of(config), store, live, url=config.console_url, entra=entra
+    )  # fmt: skip
+    server = _Server(
         uvicorn.Config(
             app,
             log_config=None,
@@ -105,7 +122,8 @@ def run_console(config: Config) -> None:
             lifespan="off",
             limit_concurrency=CONCURRENT_MAX,
             timeout_graceful_shutdown=END_S,
-        )
+        ),
+        live,
     )
     log.info("the console is served", address=address_of(config))
     try:

@@ -156,7 +156,7 @@ def history(visit: Visit) -> Response:
 
 def pages() -> tuple[Page, ...]:
     """The pages of this module."""
-    found = [Page("/settings/history", history, Role.VIEWER)]
+    found = [Page("/settings/history", history, Role.VIEWER, is_live=True)]
     for tab in _TABS:
         found += [
             Page(f"/settings/{tab}", partial(show, tab=tab), Role.VIEWER),

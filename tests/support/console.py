@@ -21,6 +21,7 @@ from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import Backlog, Pairs, People, in_force
 from concord.console.entra import Entra
+from concord.console.live import Live
 from concord.console.programs import Programs
 from concord.console.store import lay_out
 from concord.finding import Found, Story
@@ -182,6 +183,10 @@ class PaperDesk:
             self.change(lambda now: replace(now, number=now.number + 1, preflight_at=NOW, preflight_by=confirm_by))
         return Checked(self.findings, in_force(self.saved), NOW)
 
+    def version(self) -> str:
+        """What is there."""
+        return f"{len(self.saved)} {len(self.states)}"
+
     def retry(self, pair_key: str, *, by: str) -> None:
         """Ask for another try."""
         self.retry_all([pair_key], by=by)
@@ -324,6 +329,7 @@ class Console:
     accounts: Accounts
     passwords: dict[Role, str]
     programs: Programs
+    live: Live
     app: Any = None
     seconds: float = 0.0
 
@@ -349,12 +355,15 @@ def console_at(folder: Path, *, url: str = "", entra: Entra | None = None) -> Co
     passwords = {role: accounts.set(name, role) for role, name in NAMES.items()}
     programs = Programs(folder / "tokens.json", lambda: NOW)
     books = Books(URL.create("sqlite", database=str(folder / "models.db")))
-    console = Console(PaperDesk(books=books), accounts, passwords, programs)
+    live = Live(lambda: "1")
+    live.close()  # whoever asks for the stream is answered at once
+    console = Console(PaperDesk(books=books), accounts, passwords, programs, live)
     console.app = console_app(
         console.desk,
         accounts,
         programs,
         store_in_memory(),
+        console.live,
         url=url,
         entra=entra,
         clock=lambda: console.seconds,

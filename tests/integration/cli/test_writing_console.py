@@ -15,6 +15,7 @@ from support.history import PRIVATE
 from concord.console.accounts import Accounts, Role
 from concord.console.app import console_app
 from concord.console.desk import BrokerDesk
+from concord.console.live import Live
 from concord.console.programs import Programs
 from concord.read_models.books import Books
 from concord.reading import read_topics
@@ -31,7 +32,9 @@ def browser(firm: Firm, tmp_path: Path) -> Iterator[Browser]:
     accounts = Accounts(tmp_path / "accounts.json")
     password = accounts.set("olga", Role.ADMINISTRATOR)
     desk = BrokerDesk(firm.address, Books(URL.create("sqlite", database=str(tmp_path / "models.db"))))
-    browser = Browser(console_app(desk, accounts, Programs(tmp_path / "tokens.json"), store_in_memory()))
+    browser = Browser(
+        console_app(desk, accounts, Programs(tmp_path / "tokens.json"), store_in_memory(), Live(desk.version))
+    )
     browser.sign_in("olga", password)
     yield browser
     desk.close()

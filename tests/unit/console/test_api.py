@@ -16,7 +16,7 @@ from support.history import PRIVATE, REFUSED, REVIEW, tell_conflict, tell_privat
 
 from concord.console.accounts import Role
 from concord.console.api.document import document
-from concord.console.app import operations
+from concord.console.api.table import operations
 from concord.console.operations import ROOT
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
 
