@@ -176,6 +176,23 @@ def _story(found: Found, decisions: list[Decision], commands: list[Command], *, 
     )
 
 
+def belongs_to(found: Found, user_id: str, settings: Settings) -> bool:
+    """Whether everything that was ever seen of a pair stood in this user's own mailbox (their id in Entra), and in
+    Practifi was owned by nobody but them. Pure."""
+    if not user_id:
+        return False
+    user = settings.user_of_mailbox(user_id)
+    mailboxes, owners = set(), set()
+    for _, _, entry in found.entries:
+        item = item_of(entry)
+        if item is not None and item.side is Side.GRAPH:
+            mailboxes.add(item.mailbox)
+        elif item is not None:
+            owners.add(item.content.owner_id)
+    is_in_practifi = user is not None and bool(user.salesforce_id) and owners == {user.salesforce_id}
+    return (mailboxes == {user_id} and (not owners or is_in_practifi)) or (not mailboxes and is_in_practifi)
+
+
 def as_of(found: Found, at: datetime) -> Found:
     """The pair as it stood at a moment; what was marked private later stays hidden. Raises ConcordError when nothing
     was known of it then. Pure."""

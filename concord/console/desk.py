@@ -13,7 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from concord.changing import DirectoryFold, append_settings, known_users, retry_pairs
 from concord.config import load_config
 from concord.console.plant import BrokerPlant, Plant
-from concord.finding import Found, Story, find_pairs, read_story
+from concord.finding import Found, Story, belongs_to, find_pairs, read_story
 from concord.held import Waiting, act
 from concord.lag import LagReader
 from concord.preflight import Checked, check
@@ -83,8 +83,8 @@ class Desk(Protocol):
     def find(self, text: str) -> list[Found]:
         """The events that a key, an id or a part of a subject names; not by the words of private ones."""
 
-    def story(self, found: Found) -> Story:
-        """What happened to an event, private text left out."""
+    def story(self, found: Found, *, user_id: str = "") -> Story:
+        """What happened to an event, private text left out for all but its owner, by their id in Entra."""
 
     def propose(self, decision: str, side: Side | None, *, force: bool) -> Proposal:
         """What undoing a decision would do now."""
@@ -206,9 +206,10 @@ class BrokerDesk:
         """The events that a key, an id or a part of a subject names."""
         return find_pairs(self._broker, text)
 
-    def story(self, found: Found) -> Story:
-        """What happened to an event, private text left out."""
-        return read_story(self._broker, found)
+    def story(self, found: Found, *, user_id: str = "") -> Story:
+        """What happened to an event, private text left out for all but its owner, by their id in Entra."""
+        is_owner = found.is_private and belongs_to(found, user_id, in_force(self.documents()))
+        return read_story(self._broker, found, show_private=is_owner)
 
     def propose(self, decision: str, side: Side | None, *, force: bool) -> Proposal:
         """What undoing a decision would do now."""

@@ -71,7 +71,7 @@ def list_words(found: Found) -> tuple[str, str]:
 
 
 def _story(visit: Visit, pair_key: str) -> Story:
-    return visit.desk.story(one_pair(visit.desk.find(pair_key), pair_key))
+    return visit.desk.story(one_pair(visit.desk.find(pair_key), pair_key), user_id=visit.who.user_id)
 
 
 def show(visit: Visit) -> Response:

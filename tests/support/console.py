@@ -23,8 +23,9 @@ from concord.console.desk import Backlog, Pairs, People, in_force
 from concord.console.entra import Entra
 from concord.console.live import Live
 from concord.console.programs import Programs
+from concord.console.sessions import Sessions
 from concord.console.store import lay_out
-from concord.finding import Found, Story
+from concord.finding import Found, Story, belongs_to
 from concord.held import Waiting
 from concord.lag_watch import Watched
 from concord.preflight import Checked, is_clear
@@ -152,11 +153,12 @@ class PaperDesk:
         content = items[-1].content if items else None
         return Found(key, tuple(entries), tuple(self.history.of(SETTINGS_KEY)), content, is_private)
 
-    def story(self, found: Found) -> Story:
+    def story(self, found: Found, *, user_id: str = "") -> Story:
         """As the topics would tell it."""
         history = self.history
-        moments = timeline(found.entries, history.decisions, history.sent)
-        content = None if found.is_private else found.content
+        is_owner = found.is_private and belongs_to(found, user_id, in_force(self.saved))
+        moments = timeline(found.entries, history.decisions, history.sent, show_private=is_owner)
+        content = None if found.is_private and not is_owner else found.content
         state = history.partition.pairs[found.pair_key]
         return Story(found.pair_key, state, history.settings, content, found.is_private, tuple(moments))
 
@@ -330,8 +332,16 @@ class Console:
     passwords: dict[Role, str]
     programs: Programs
     live: Live
+    store: Engine
     app: Any = None
     seconds: float = 0.0
+
+    def browser_of(self, user_id: str, role: Role = Role.VIEWER) -> Browser:
+        """A browser in which Entra has signed in a user with this id."""
+        browser = Browser(self.app)
+        token = Sessions(self.store, NOW.timestamp).begin("somebody@firm.example", role, user_id=user_id)
+        browser.cookies.set("concord", token, domain="127.0.0.1")
+        return browser
 
     def browser(self, role: Role | None = None) -> Browser:
         """A new browser, signed in with this role."""
@@ -357,12 +367,12 @@ def console_at(folder: Path, *, url: str = "", entra: Entra | None = None) -> Co
     books = Books(URL.create("sqlite", database=str(folder / "models.db")))
     live = Live(lambda: "1")
     live.close()  # whoever asks for the stream is answered at once
-    console = Console(PaperDesk(books=books), accounts, passwords, programs, live)
+    console = Console(PaperDesk(books=books), accounts, passwords, programs, live, store_in_memory())
     console.app = console_app(
         console.desk,
         accounts,
         programs,
-        store_in_memory(),
+        console.store,
         console.live,
         url=url,
         entra=entra,

@@ -167,7 +167,7 @@ def _story(visit: Visit, key: str) -> Story:
     found = visit.desk.find(key)
     if not found:
         raise Missing("There is no such event.")
-    return visit.desk.story(one_pair(found, key))
+    return visit.desk.story(one_pair(found, key), user_id=visit.who.user_id)
 
 
 def show(visit: Visit) -> EventTold:
