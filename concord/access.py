@@ -76,7 +76,7 @@ PARTIES: Final = (
     Party(
         "sink-graph", ("sink", "graph"), "graph",
         (GRAPH_COMMANDS, SETTINGS_CHANGES, DIRECTORY_CHANGES, SCHEMA_IDS),
-        (SYNC_OUTCOMES, GRAPH_CHANGES, SYNC_QUARANTINE), "concord-sink-graph", True,
+        (SYNC_OUTCOMES, GRAPH_CHANGES, GRAPH_WAKEUPS, SYNC_QUARANTINE), "concord-sink-graph", True,
     ),
     Party(
         "sink-salesforce", ("sink", "salesforce"), "salesforce",

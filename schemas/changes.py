@@ -11,6 +11,8 @@ from schemas.calendar import CalendarEvent
 
 # The `cause` of a change that a sink reports about its own write (ADR 5).
 WRITE: Final = "write"
+# The `reason` of a wake-up by which a sink says what its write left.
+WRITTEN: Final = "written"
 # What the type of a change event begins with that says only that something changed.
 GAP: Final = "GAP_"
 
@@ -126,11 +128,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Wakeup:
-    """ "Look at this": key is a mailbox id or an object name. `reason`: timer, notification, operator, and for
+    """ "Look at this": key is a mailbox id or an object name. `reason`: timer, notification, operator, WRITTEN, and for
     a change stream `events`, `silence` and `lost`.
 
     `topic`, `notices` and `replay_id` are those of a change stream: what it told, and the place behind it in
-    hexadecimal.
+    hexadecimal. `versions`: all that a notification names, or what a write of ours left; empty when it does not say.
     """
 
     key: str
@@ -139,3 +141,4 @@ class Wakeup:
     topic: str = ""
     replay_id: str = ""
     notices: tuple[Notice, ...] = ()
+    versions: tuple[str, ...] = ()

@@ -60,7 +60,7 @@ SCHEMA_IDS: Final = "schema.ids"
 FIRM_KEY: Final = "firm"
 
 TOPICS: Final[tuple[TopicSpec, ...]] = (
-    TopicSpec(GRAPH_WAKEUPS, "mailbox id", "Wakeup", "webhook, timer", "source graph", DAY_MS // 4),
+    TopicSpec(GRAPH_WAKEUPS, "mailbox id", "Wakeup", "webhook, timer, sink graph", "source graph", DAY_MS // 4),
     TopicSpec(SALESFORCE_WAKEUPS, "object name", "Wakeup", "timer", "source salesforce", DAY_MS // 4),
     TopicSpec(GRAPH_CHANGES, "mailbox id", "Change", "source graph, sink graph", "intake", 365 * DAY_MS),
     TopicSpec(SALESFORCE_CHANGES, "record id", "Change", "source salesforce, sink salesforce", "intake", 365 * DAY_MS),

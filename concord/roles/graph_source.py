@@ -33,6 +33,7 @@ from concord.telemetry import names
 from concord.telemetry.delays import observe_reading
 from connectors.exchange import run_async
 from connectors.graph.directory import read_directory
+from connectors.graph.echoes import OwnVersions
 from connectors.graph.subscriptions import Endpoint, after_lifecycle, keep_subscription
 from connectors.graph.webhook import LIFECYCLE_PATH, NOTIFICATION_PATH, webhook_app
 from schemas.changes import Change, Wakeup
@@ -84,6 +85,7 @@ class GraphSource:
         self.graph = Graph(config)
         self.timer = Timer(app, GRAPH_WAKEUPS, self._due)
         self._endpoint = endpoint_of(config)
+        self._own = OwnVersions()
         self.subscriptions = Subscriptions(app, self.settings)
 
     def _due(self) -> Iterator[tuple[str, float]]:
@@ -98,6 +100,8 @@ class GraphSource:
         await self.settings.caught_up.wait()
         if wakeup.key == DIRECTORY_KEY:
             await self._read_directory(lane)
+        elif self._own.settles(wakeup):
+            return  # nothing was looked at: the timer goes on
         elif self.settings.current.is_mailbox_enabled(wakeup.key):
             await self._look_at(wakeup, lane)
         self.timer.looked(wakeup.key)
@@ -126,7 +130,7 @@ class GraphSource:
             settings=self.settings.latest,
             now=lambda: datetime.now(UTC),
         )
-        await MailboxLook(row, reach, lane, means).read(cursor)
+        await MailboxLook(row, reach, lane, means, self._own.of(mailbox)).read(cursor)
 
     async def _known(self, mailbox: str) -> dict[str, str]:
         log.info("looking up on the log which events of a mailbox are known", mailbox=mailbox)

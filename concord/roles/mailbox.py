@@ -19,6 +19,7 @@ from connectors.graph.source import (
     Readings,
     Unreadable,
     finish_resync,
+    look_ahead,
     read_instances,
     read_page,
     restart,
@@ -67,17 +68,28 @@ class MailboxLook:
     reach: Reach
     rows: Rows
     means: Means
+    own: frozenset[str] = frozenset()
+    """The versions that writes of ours left, as `connectors.graph.echoes` words them."""
 
     async def read(self, cursor: GraphCursor) -> None:
         """Read every page; raises what the exchanges raise, after which the next look goes on from what was saved."""
         run = Run(cursor.mailbox, self.rows, self.means.tell, self.means.known)
         seen: set[str] = set()
+        here: set[str] = set()
+        elsewhere: set[str] = set()
         position, is_last, started = 0, False, self.means.now()
+        ahead = await self.means.ask(look_ahead(cursor, self.reach))
         while not is_last:
             try:
-                page: Page = await self.means.ask(read_page(cursor, self.reach, now=started, position=position))
+                page: Page = await self.means.ask(
+                    read_page(
+                        cursor, self.reach, now=started, position=position, ahead=ahead, own=self.own,
+                        elsewhere=elsewhere,
+                    )
+                )  # fmt: skip
             except ResyncNeeded:
                 cursor, position = restart(cursor), 0
+                here, elsewhere = set(), set()
                 continue
             await self._remember(run, page.changes)
             await run.tell(page.changes)
@@ -85,6 +97,9 @@ class MailboxLook:
                 self.means.put_aside(broken)
             await self.rows.acknowledged()
             await self._follow_series(run, page)
+            here = (here - page.seen_ids) | page.alive_ids
+            if page.position != position:
+                here, elsewhere = set(), elsewhere | here
             cursor, position, is_last = page.cursor, page.position, page.is_last
             seen |= page.seen_ids
             run.save(self.cursor_row, encode(cursor))

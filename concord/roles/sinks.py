@@ -10,11 +10,12 @@ from typing import Final
 from concord.guard import AgentOptions, Lane, Record
 from concord.telemetry.delays import observe_outcome
 from concord.telemetry.stories import tell_outcome
-from schemas.changes import WRITE, Change, Side
+from connectors.graph.echoes import naming
+from schemas.changes import WRITE, WRITTEN, Change, Kind, Side, Wakeup
 from schemas.codec import decode, encode
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.errors import ConcordError, ServiceError, UnreadableRecord
-from schemas.topics import GRAPH_CHANGES, SALESFORCE_CHANGES, SYNC_OUTCOMES
+from schemas.topics import GRAPH_CHANGES, GRAPH_WAKEUPS, SALESFORCE_CHANGES, SYNC_OUTCOMES
 
 DONE_ROW: Final = b"done/"
 # The code of an outcome whose command failed in our own hands.
@@ -66,12 +67,22 @@ class Sink:
         encoded = encode(outcome)
         lane.send(SYNC_OUTCOMES, command.pair_key.encode(), encoded)
         _file(outcome, command, lane)
+        _tell_source(outcome, lane)
         lane.set(row, encoded)
 
 
 def revision_of(command_id: str) -> int:
     """The revision a command id ends with."""
     return int(command_id.rpartition("#")[2])
+
+
+def _tell_source(outcome: Outcome, lane: Lane) -> None:
+    """What a write left in Microsoft 365 is told to the source, which then need not read it when it comes back."""
+    item = outcome.item
+    is_known = outcome.result is Result.APPLIED and item is not None and item.kind is Kind.SINGLE
+    if outcome.side is Side.GRAPH and is_known and item is not None and item.version:
+        wakeup = Wakeup(item.mailbox, WRITTEN, outcome.at, versions=(naming(item.id, item.version),))
+        lane.send(GRAPH_WAKEUPS, item.mailbox.encode(), encode(wakeup))
 
 
 def _file(outcome: Outcome, command: Command, lane: Lane) -> None:

@@ -19,6 +19,7 @@ from schemas.changes import Item
 
 INSTANCE_TYPES: Final = frozenset({"occurrence", "exception"})
 MASTER_TYPE: Final = "seriesmaster"
+SINGLE_TYPE: Final = "singleinstance"
 
 # Practifi's field for the words holds so many characters.
 WORDS_LENGTH_MAX: Final = 255

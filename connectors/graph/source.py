@@ -8,14 +8,15 @@ as deleted. A read that fails half-way raises and moves nothing: the cursor adva
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from connectors.exchange import Exchange, Reply
 from connectors.graph import wire
-from connectors.graph.series import MASTER_TYPE, as_instance, is_instance, kind_of, master_id_of
+from connectors.graph.echoes import naming
+from connectors.graph.series import MASTER_TYPE, SINGLE_TYPE, as_instance, is_instance, kind_of, master_id_of
 from connectors.graph.translate import UnreadableEvent, is_cancelled_copy, to_item, to_native
 from schemas.changes import Change, Side
 from schemas.cursors import DeltaWindow, GraphCursor
@@ -24,6 +25,8 @@ from schemas.errors import Gone, ResyncNeeded, ServiceError, Throttled, Unavaila
 # How often the throttled or failed items of a batch are asked for before the page is given up for now. The live
 # client waits as long as the service said in between; what was read of the page is read again next time.
 BATCH_ATTEMPTS: Final = 3
+
+NOTHING: Final[Mapping[str, Reply]] = {}
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Page:
     position: int
     is_last: bool
     seen_ids: frozenset[str]
+    alive_ids: frozenset[str] = frozenset()
+    """Those of `seen_ids` that the page last showed as events of this window."""
     window: DeltaWindow | None = None
     series: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Each series that was sent anew -> its instances in `window`: id -> start. Those known from before that start in
@@ -99,8 +104,27 @@ def _start_of(row: Mapping[str, Any]) -> str:
     return text[:19] if isinstance(text, str) else ""
 
 
-def read_page(cursor: GraphCursor, reach: Reach, *, now: datetime, position: int = 0) -> Exchange[Page]:
+def look_ahead(cursor: GraphCursor, reach: Reach) -> Exchange[dict[str, Reply]]:
+    """The next page of every window, asked for in one request: good answers by link, for `read_page` to take."""
+    links = [window.link for window in cursor.windows if window.link]
+    calls = [wire.follow_below(link, cursor.mailbox, reach.page_size) for link in links]
+    if not _covers(cursor, reach) or len(links) < 2 or len(links) > wire.BATCH_MAX or None in calls:
+        return {}
+    reply = yield wire.batch([call for call in calls if call is not None])
+    answers = zip(links, wire.read_batch(reply, len(links)), strict=True)
+    return {link: answer for link, answer in answers if answer is not None and _error(answer) is None}
+
+
+def read_page(
+    cursor: GraphCursor, reach: Reach, *, now: datetime, position: int = 0, ahead: Mapping[str, Reply] = NOTHING,
+    own: Container[str] = frozenset(), elsewhere: Container[str] = frozenset(),
+) -> Exchange[Page]:  # fmt: skip
     """Read one page. `position` is the window to read, as the page before said; 0 begins a round.
+
+    `ahead` holds answers by link that `look_ahead` got; `own` the versions (`echoes.naming`) that writes of ours left:
+    their outcomes told what the events hold, so they are not read, unless everything is to be read anew. `elsewhere`
+    are the ids that windows before this one showed alive in this round: that they are removed from this one says only
+    that they are not in it, and should they be deleted meanwhile, the window that showed them will say so.
 
     A dead token (410) has the window read again from its start and sets `is_resync`. Raises Throttled, Unavailable,
     AuthRejected or Refused when the service does not play along, ResyncNeeded when it drops even a fresh token.
@@ -114,7 +138,8 @@ def read_page(cursor: GraphCursor, reach: Reach, *, now: datetime, position: int
     cursor = replace(cursor, windows=(*cursor.windows, *more))
     window = cursor.windows[position]
     if window.link:
-        reply = yield wire.follow(window.link, cursor.mailbox, reach.page_size)
+        known = ahead.get(window.link)
+        reply = known if known is not None else (yield wire.follow(window.link, cursor.mailbox, reach.page_size))
         if isinstance(_error(reply), ResyncNeeded):
             cursor, window = replace(cursor, is_resync=True), replace(window, link="")
     if not window.link:
@@ -122,17 +147,26 @@ def read_page(cursor: GraphCursor, reach: Reach, *, now: datetime, position: int
     rows, next_link, delta_link = _read_rows(reply)
     if next_link and next_link == window.link:
         raise Unavailable("Microsoft Graph answered a page that leads back to itself.", was_sent=False)
-    readings = yield from _hydrate(cursor.mailbox, rows, reach.series_until_utc, now)
+    told = frozenset() if cursor.is_resync else own
+    news = [row for row in rows if not _is_own(row, told) and not ("@removed" in row and row.get("id") in elsewhere)]
+    readings = yield from _hydrate(cursor.mailbox, news, reach, now)
     window = replace(window, link=next_link or delta_link)
     windows = (*cursor.windows[:position], window, *cursor.windows[position + 1 :])
     is_last = not next_link and position == len(windows) - 1
     cursor = replace(cursor, windows=windows, read_at=now if is_last else cursor.read_at)
     following = position if next_link else 0 if is_last else position + 1
-    seen = frozenset(row["id"] for row in rows if isinstance(row.get("id"), str))
+    latest = {row["id"]: "@removed" in row for row in rows if isinstance(row.get("id"), str)}
+    alive = frozenset(event_id for event_id, is_removed in latest.items() if not is_removed)
     return Page(
-        readings.changes, readings.unreadable, readings.skipped, cursor, following, is_last, seen, window,
+        readings.changes, readings.unreadable, readings.skipped, cursor, following, is_last, frozenset(latest), alive,
+        window,
         _series_in(rows, reach.series_until_utc),
     )  # fmt: skip
+
+
+def _is_own(row: Mapping[str, Any], own: Container[str]) -> bool:
+    """Whether a row shows a single event just as a write of ours left it."""
+    return kind_of(row) == SINGLE_TYPE and naming(str(row.get("id")), str(row.get("@odata.etag"))) in own
 
 
 def _series_in(rows: Sequence[Mapping[str, Any]], until: datetime | None) -> dict[str, dict[str, str]]:
@@ -216,9 +250,7 @@ def _read_rows(reply: Reply) -> tuple[tuple[Mapping[str, Any], ...], str, str]:
     return tuple(row for row in rows if isinstance(row, dict)), next_link, delta_link
 
 
-def _hydrate(
-    mailbox: str, rows: Sequence[Mapping[str, Any]], until: datetime | None, now: datetime
-) -> Exchange[Readings]:
+def _hydrate(mailbox: str, rows: Sequence[Mapping[str, Any]], reach: Reach, now: datetime) -> Exchange[Readings]:
     """Read each row's event again. The same id may stand in a page several times; the last row counts."""
     latest: dict[str, Mapping[str, Any]] = {}
     unreadable = []
@@ -229,7 +261,9 @@ def _hydrate(
             latest[event_id] = row
         else:
             unreadable.append(Unreadable("", mailbox, to_native(row), "The row has no id."))
-    wanted = [event_id for event_id, row in latest.items() if "@removed" in row or is_in_reach(row, until)]
+    wanted = [
+        event_id for event_id, row in latest.items() if "@removed" in row or is_in_reach(row, reach.series_until_utc)
+    ]
     read = yield from _read_events(mailbox, wanted, now)
     skipped = len(latest) - len(wanted) + read.skipped
     return Readings(read.changes, (*unreadable, *read.unreadable), skipped)

@@ -10,12 +10,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from connectors.exchange import Exchange
 from connectors.graph import wire
+from connectors.graph.echoes import naming
 from schemas.cursors import GraphCursor
 from schemas.errors import Gone, Refused, Unavailable
 
@@ -46,10 +47,14 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Notified:
-    """What one post says: (mailbox, reason) once each, in order. `rejected` items were not ours or not readable."""
+    """What one post says: (mailbox, reason) once each, in order. `rejected` items were not ours or not readable.
+
+    `versions` are those that a mailbox's notifications name; a mailbox of which one names none is not there.
+    """
 
     wakeups: tuple[tuple[str, str], ...] = ()
     rejected: int = 0
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def client_state(mailbox: str, secret: str) -> str:
@@ -121,14 +126,28 @@ def read_notifications(body: bytes, secret: str) -> Notified:
     if not isinstance(items, list):
         return Notified(rejected=1)
     wakeups: dict[tuple[str, str], None] = {}
+    named: dict[str, list[str]] = {}
     rejected = 0
     for item in items:
         mailbox = _proven_mailbox(item, secret) if isinstance(item, dict) else ""
         if mailbox:
             wakeups[mailbox, _reason(item)] = None
+            if _reason(item) == NOTIFIED:
+                named.setdefault(mailbox, []).append(_version(item))
         else:
             rejected += 1
-    return Notified(tuple(wakeups), rejected)
+    versions = {mailbox: tuple(dict.fromkeys(found)) for mailbox, found in named.items() if all(found)}
+    return Notified(tuple(wakeups), rejected, versions)
+
+
+def _version(item: Mapping[str, Any]) -> str:
+    """The version of the event that a notification names, "" when it names none for certain."""
+    data = item.get("resourceData")
+    if not isinstance(data, dict) or str(item.get("changeType")).lower() == "deleted":
+        return ""
+    event_id, version = data.get("id"), data.get("@odata.etag")
+    is_named = isinstance(event_id, str) and isinstance(version, str) and event_id and version
+    return naming(str(event_id), str(version)) if is_named else ""
 
 
 def _proven_mailbox(item: Mapping[str, Any], secret: str) -> str:

@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -19,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from connectors.graph.subscriptions import read_notifications
+from connectors.graph.subscriptions import NOTIFIED, read_notifications
 from schemas.changes import Wakeup
 
 NOTIFICATION_PATH: Final = "/graph/notifications"
@@ -53,6 +54,14 @@ class Inbox:
         fresh = {(w.key, w.reason): w for w in wakeups if (w.key, w.reason) not in self._waiting}
         if len(self._waiting) + len(fresh) > self._size:
             return False
+        for wakeup in wakeups:
+            place = wakeup.key, wakeup.reason
+            if place in self._waiting:
+                held = self._waiting[place]
+                # One of them that does not say what it is about has everything looked at.
+                is_said = held.versions and wakeup.versions
+                versions = tuple(dict.fromkeys((*held.versions, *wakeup.versions))) if is_said else ()
+                self._waiting[place] = replace(held, versions=versions)
         self._waiting |= fresh
         self._arrived.set()
         return True
@@ -95,7 +104,11 @@ def webhook_app(
             return Response(status_code=413)
         notified = read_notifications(body, secret)
         inbox.counts["rejected"] += notified.rejected
-        if not inbox.put([Wakeup(mailbox, reason, now()) for mailbox, reason in notified.wakeups]):
+        wakeups = [
+            Wakeup(mailbox, reason, now(), versions=notified.versions.get(mailbox, ()) if reason == NOTIFIED else ())
+            for mailbox, reason in notified.wakeups
+        ]
+        if not inbox.put(wakeups):
             inbox.counts["full"] += 1
             return Response(status_code=503, headers={"retry-after": "10"})
         inbox.counts["accepted"] += 1

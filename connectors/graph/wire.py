@@ -81,6 +81,13 @@ def follow(link: str, mailbox: str, page_size: int) -> Call:
     return Call("GET", link, headers=_paged(page_size), mailbox=mailbox)
 
 
+def follow_below(link: str, mailbox: str, page_size: int) -> Call | None:
+    """The same as an item of a batch, whose address stands below the version; None for a link of another form."""
+    parts = urlsplit(link)
+    found = re.fullmatch(r"/(?:v1\.0|beta)(/.+)", parts.path)
+    return follow(f"{found[1]}?{parts.query}", mailbox, page_size) if found and parts.query else None
+
+
 def get_event(mailbox: str, event_id: str) -> Call:
     """One event with our tag, its body as text."""
     return Call("GET", _event(mailbox, event_id), {"$expand": _TAG_EXPANDED}, _AS_TEXT, mailbox=mailbox)

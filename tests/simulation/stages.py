@@ -7,7 +7,7 @@ around the connectors' exchanges.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final
@@ -20,6 +20,7 @@ from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.reach import reach_of
 from concord.roles.sinks import Sink, options
 from connectors.graph import sink as graph_sink
+from connectors.graph.echoes import OwnVersions
 from connectors.graph.source import Unreadable
 from connectors.salesforce.fields import FieldNames
 from projections.directory import Directory
@@ -106,13 +107,14 @@ class GraphSource:
     transport: Transport
     followed: Followed
     now: Callable[[], datetime]
+    own: OwnVersions = field(default_factory=OwnVersions)
 
     async def __call__(self, record: Any, lane: Any) -> None:
         """One wakeup."""
         wakeup = decode(Wakeup, record.value)
         mailbox = wakeup.key
         settings = self.followed.settings
-        if not settings.is_mailbox_enabled(mailbox):
+        if self.own.settles(wakeup) or not settings.is_mailbox_enabled(mailbox):
             return
         row = CURSOR_ROW + mailbox.encode()
         raw = lane.get(row)
@@ -121,7 +123,7 @@ class GraphSource:
         is_same = cursor.wanted == reach.wanted and not cursor.is_resync
         if is_same and cursor.read_at is not None and wakeup.at + COVERED < cursor.read_at:
             return
-        await MailboxLook(row, reach, lane, self._means(mailbox, lane)).read(cursor)
+        await MailboxLook(row, reach, lane, self._means(mailbox, lane), self.own.of(mailbox)).read(cursor)
 
     def _means(self, mailbox: str, lane: Any) -> Means:
         async def tell(changes: Iterable[Change]) -> None:

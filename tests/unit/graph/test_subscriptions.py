@@ -146,6 +146,20 @@ def test_a_post_names_each_mailbox_once() -> None:
     ))  # fmt: skip
 
 
+def named(event_id: object, version: object, change: str = "updated", mailbox: str = MAILBOX) -> dict[str, Any]:
+    """An item that names an event and its version."""
+    return item(mailbox, changeType=change, resourceData={"id": event_id, "@odata.etag": version})
+
+
+def test_a_post_names_the_versions_it_is_about() -> None:
+    """As long as each item of a mailbox names one: else nobody knows what else is meant."""
+    posts = posted(named("a", "1"), named("b", "2"), named("a", "1"), item(lifecycleEvent="missed"))
+    assert read_notifications(posts, "secret").versions == {MAILBOX: ("1 a", "2 b")}
+    for other in (item(), named("c", "3", "deleted"), named("c", ""), named(7, "3"), named("c", None)):
+        posts = posted(named("a", "1"), other, named("x", "9", mailbox="other"))
+        assert read_notifications(posts, "secret").versions == {"other": ("9 x",)}
+
+
 @pytest.mark.parametrize(
     "state", [None, "", "secret", MAILBOX, f"{MAILBOX}.", f"{MAILBOX}.{'0' * 40}", client_state(MAILBOX, "wrong"), 7,
               client_state("other", "secret").replace("other", MAILBOX), "\ud800.x"]

@@ -151,6 +151,27 @@ def test_the_answer_does_not_wait_for_the_work() -> None:
     serve(scene, queue_size=2)
 
 
+def test_posts_that_wait_together_name_all_versions_or_none() -> None:
+    """One that does not say what it is about makes the whole wake-up silent."""
+
+    def about(event_id: str) -> dict[str, Any]:
+        return {"resourceData": {"id": event_id, "@odata.etag": "1"}}
+
+    async def scene(client: httpx.AsyncClient, sink: Sink, app: Starlette) -> None:
+        sink.open.clear()
+        await client.post(NOTIFICATION_PATH, content=post_of("held"))
+        await settle()
+        for event_id in ("a", "b", "a"):
+            await client.post(NOTIFICATION_PATH, content=post_of("m1", **about(event_id)))
+        await client.post(NOTIFICATION_PATH, content=post_of("m2", **about("a")))
+        await client.post(NOTIFICATION_PATH, content=post_of("m2"))
+        sink.open.set()
+        await settle()
+        assert [(w.key, w.versions) for w in sink.got] == [("held", ()), ("m1", ("1 a", "1 b")), ("m2", ())]
+
+    serve(scene)
+
+
 def test_a_wakeup_that_fails_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     """The endpoint lives on; the failure is counted and named, its text is not logged."""
 

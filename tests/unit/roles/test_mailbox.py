@@ -40,7 +40,7 @@ def page(*changes: Change, series: dict[str, dict[str, str]] | None = None, is_l
     """A page of a round."""
     cursor = GraphCursor(MAILBOX, (WINDOW,), "w", NOW)
     seen = frozenset(change.id for change in changes)
-    return Page(changes, (), 0, cursor, 0, is_last, seen, WINDOW, series or {})
+    return Page(changes, (), 0, cursor, 0, is_last, seen, window=WINDOW, series=series or {})
 
 
 class Crash(Exception):
