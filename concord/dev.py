@@ -87,6 +87,9 @@ class DevOptions:
     """Keep the read models too: one process more."""
     console: bool = False
     """Whether the administrator's console runs as well."""
+    graph_ahead_s: float = 0.0
+    """How far the clock of the Graph simulator is ahead, in seconds; negative: behind."""
+    salesforce_ahead_s: float = 0.0
     variables: Mapping[str, str] = field(default_factory=dict)
     """Variables of the roles in place of the usual ones."""
 
@@ -195,7 +198,8 @@ def environment(options: DevOptions, on_ready: Callable[[str], None] = _unheard)
             running_simulators(
                 SimulatorOptions(
                     port_base=options.port_base, seed_file=options.seed_file, ics=options.ics,
-                    persist=options.persist, seed=options.seed,
+                    persist=options.persist, seed=options.seed, graph_ahead_s=options.graph_ahead_s,
+                    salesforce_ahead_s=options.salesforce_ahead_s,
                 )
             )
         )  # fmt: skip

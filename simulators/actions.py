@@ -38,6 +38,8 @@ def graph_actions(graph: GraphSimulator) -> tuple[Action, ...]:
         ),
         Action("POST", "answer", 'an attendee answers: {"mailbox", "event", "address", "reply"}', acts.answer),
         Action("POST", "expire-delta-tokens", "every delta token so far answers 410", acts.expire_delta_tokens),
+        Action("POST", "expire-tokens", "end every token but the long-lived one", acts.expire_tokens),
+        Action("GET", "happened", "how often each of what varies took place, by switch", acts.happened),
         Action("POST", "throttle", '429 for a mailbox: {"mailbox", "seconds"}', acts.throttle),
         graph_credentials(graph),
         Action("GET", "subscriptions", "subscriptions that have not ended", acts.subscriptions),
@@ -119,6 +121,14 @@ class _GraphActs:
         self._graph.expire_delta_tokens()
         return {"expired": True}
 
+    def expire_tokens(self, request: Request) -> Any:
+        """End tokens."""
+        return {"ended": self._graph.expire_tokens()}
+
+    def happened(self, request: Request) -> Any:
+        """Counts since the start or the last reset."""
+        return dict(self._graph.world.happened)
+
     def throttle(self, request: Request) -> Any:
         """Throttle one mailbox for a while."""
         value = _members(request, ("mailbox", "seconds"))
@@ -186,6 +196,7 @@ def salesforce_actions(salesforce: SalesforceSimulator) -> tuple[Action, ...]:
         ),
         Action("GET", "changes", "every committed change; ?since=N skips the first N", acts.changes),
         Action("POST", "expire-tokens", "end every session but the long-lived one", acts.expire_tokens),
+        Action("GET", "happened", "how often each of what varies took place, by switch", acts.happened),
         Action("POST", "lock-writes", 'the next writes meet UNABLE_TO_LOCK_ROW: {"count"}', acts.lock_writes),
         Action("POST", "archive", "run the archiving job now", acts.archive),
         Action("POST", "usage", 'API calls counted so far: {"spent"}', acts.set_usage),
@@ -214,6 +225,10 @@ class _SalesforceActs:
     def expire_tokens(self, request: Request) -> Any:
         """End sessions."""
         return {"ended": self._salesforce.expire_tokens()}
+
+    def happened(self, request: Request) -> Any:
+        """Counts since the start."""
+        return dict(self._salesforce.happened)
 
     def lock_writes(self, request: Request) -> Any:
         """Let the next writes meet a locked row."""

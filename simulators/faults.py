@@ -26,7 +26,8 @@ class Fault:
     """What happens to the requests that match. Every request that matches uses it up by one.
 
     `path` is a plain part of the request's target (path and query as sent) or a regular expression found in it; ""
-    matches every request. `method` "" matches every method. The first `skip` matching requests pass unharmed, then
+    matches every request. `method` "" matches every method, `client` "" every client; else it is a part of the name
+    that the list of requests gives a client. The first `skip` matching requests pass unharmed, then
     `count` are struck.
 
     With `status` the service's answer is replaced: before the request has any effect, or after it when `after_effect`.
@@ -36,6 +37,7 @@ class Fault:
 
     path: str = ""
     method: str = ""
+    client: str = ""
     count: int = 1
     skip: int = 0
     status: int | None = None
@@ -52,9 +54,9 @@ class Fault:
             return self.cut is Cut.AFTER
         return self.status is None or self.after_effect
 
-    def matches(self, request: Request) -> bool:
-        """Whether this fault is about such a request."""
-        if self.method and self.method != request.method.upper():
+    def matches(self, request: Request, client: str = "") -> bool:
+        """Whether this fault is about such a request of a client."""
+        if (self.method and self.method != request.method.upper()) or self.client not in client:
             return False
         return self.path in request.target or re.search(self.path, request.target) is not None
 
@@ -81,10 +83,10 @@ class FaultPlan:
         self._planned.append(_Planned(number, fault))
         return number
 
-    def match(self, request: Request) -> Fault | None:
+    def match(self, request: Request, client: str = "") -> Fault | None:
         """The fault that strikes this request, or None. Uses the fault up by one; call once per request."""
         for planned in self._planned:
-            if planned.is_spent or not planned.fault.matches(request):
+            if planned.is_spent or not planned.fault.matches(request, client):
                 continue
             if planned.passed < planned.fault.skip:
                 planned.passed += 1
@@ -124,6 +126,7 @@ class _Planned:
             "id": self.number,
             "path": fault.path,
             "method": fault.method,
+            "client": fault.client,
             "count": fault.count,
             "skip": fault.skip,
             "status": fault.status,
@@ -139,6 +142,7 @@ class _Planned:
 _FIELDS: Final[Mapping[str, tuple[type, ...]]] = {
     "path": (str,),
     "method": (str,),
+    "client": (str,),
     "count": (int,),
     "skip": (int,),
     "status": (int, type(None)),
@@ -167,6 +171,7 @@ def read_fault(value: Any) -> Fault:
     return Fault(
         path=value.get("path", ""),
         method=value.get("method", "").upper(),
+        client=value.get("client", ""),
         count=value.get("count", 1),
         skip=value.get("skip", 0),
         status=value.get("status"),

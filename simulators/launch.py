@@ -76,6 +76,9 @@ class SimulatorOptions:
     state_dir: Path | None = None
     pubsub_behaviour: PubSubBehaviour | None = None
     pubsub_plan: BusPlan | None = None
+    graph_ahead_s: float = 0.0
+    """How far Graph's clock is ahead of this machine's, in seconds; negative: behind."""
+    salesforce_ahead_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,8 @@ def running_simulators(options: SimulatorOptions | None = None) -> Iterator[Simu
     certificates = load_certificates(options.state_dir or state_folder(os.environ))
     seed = options.seed or _seed_of(options)
     graph_clock, salesforce_clock = SimulatorClock(), SimulatorClock()
+    graph_clock.advance(options.graph_ahead_s)
+    salesforce_clock.advance(options.salesforce_ahead_s)
     with httpx.Client(verify=certificates.client_context(), trust_env=False) as webhooks:
         try:
             graph = build_graph(seed, graph_clock, call=lambda delivery: _send(webhooks, delivery))

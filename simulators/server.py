@@ -115,11 +115,12 @@ class Edge:
         if request.target.startswith(CONTROL_PREFIX):
             await _send(send, await self._control_answer(request), request.method)
             return
-        fault = self.faults.match(request)
+        client = self._client_of(request)
+        fault = self.faults.match(request, client)
         response = await self._answer(request, fault)
         took = ((time.perf_counter() - started) * 1000, fault is not None)
         status = response.status if response is not None else 0
-        self.traffic.record(request, status, self._client_of(request), datetime.now(UTC), took)
+        self.traffic.record(request, status, client, datetime.now(UTC), took)
         if response is None:
             await _cut(scope["state"]["transport"])
             return

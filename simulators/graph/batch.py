@@ -43,13 +43,13 @@ def answer_batch(call: Call, world: World, send: Send, refuse: Refuse) -> Respon
         if mailbox is not None and not item.get("dependsOn"):
             parallel[mailbox.lower()] += 1
             is_fifth = parallel[mailbox.lower()] > SLOTS
-            if is_fifth and world.chance(world.behaviour.batch_throttling):
+            if is_fifth and world.chance(world.behaviour.batch_throttling, "batch_throttling"):
                 refused = too_many("MailboxConcurrency", world.behaviour.retry_after_s)
                 answers[item["id"]] = refuse(refused, request)
                 continue
         answers[item["id"]] = send(request)
     responses = [_item_answer(name, response) for name, response in answers.items()]
-    if world.chance(world.behaviour.batch_shuffle):
+    if world.chance(world.behaviour.batch_shuffle, "batch_shuffle"):
         world.rng.shuffle(responses)
     return Response.of_json(200, {"responses": responses})
 

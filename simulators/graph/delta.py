@@ -76,9 +76,9 @@ class DeltaReader:
         call.applied.insert(0, "odata.track-changes")
         if call.prefer.page_size is not None:
             call.applied.append(f"odata.maxpagesize={call.prefer.page_size}")
-        if state.kind == "delta" and self._world.chance(behaviour.replay):
+        if state.kind == "delta" and self._world.chance(behaviour.replay, "replay"):
             state = replace(state, seen=store.logs[folder].before(state.seen, behaviour.replay_span))
-        if not state.was_empty and self._world.chance(behaviour.empty_page):
+        if not state.was_empty and self._world.chance(behaviour.empty_page, "empty_page"):
             return self._page(call, [], replace(state, kind="skip", was_empty=True))
         items, state = self._collect(store, replace(state, was_empty=False), view)
         return self._page(call, items, state)
@@ -128,10 +128,13 @@ class DeltaReader:
             if result and len(result) + len(items) > state.page_size:
                 return result, replace(state, kind="skip")
             result.extend(items)
-            result.extend(item for item in items if self._world.chance(self._world.behaviour.delta.duplicate_item))
+            result.extend(item for item in items if self._is_repeated())
             state = replace(state, seen=number)
         # All that was visible is told; from here on removals matter.
         return result, replace(state, kind="delta", head=0)
+
+    def _is_repeated(self) -> bool:
+        return self._world.chance(self._world.behaviour.delta.duplicate_item, "duplicate_item")
 
     def _changes(
         self, store: MailboxStore, event: StoredEvent | None, start: datetime, end: datetime, view: View
@@ -189,6 +192,7 @@ class DeltaReader:
             raise invalid_parameter("The token was issued for another calendar.")
         if state.generation != self._world.delta_generation or state.seen > store.sequence:
             highest = self._world.delta_generation
+            self._world.happened["expire-delta-tokens"] += 1
             raise GraphError(
                 410,
                 "SyncStateNotFound",

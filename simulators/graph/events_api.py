@@ -128,7 +128,7 @@ class EventsApi:
             held = etag(item).removeprefix("W/").strip('"')
             if wanted.removeprefix("W/").strip('"') not in (held, item.event.change_key):
                 raise conflict()
-        elif self._world.chance(self._world.behaviour.transient_conflict):
+        elif self._world.chance(self._world.behaviour.transient_conflict, "transient_conflict"):
             raise conflict()
 
     def _check_subject(self, given: dict[str, Any]) -> None:

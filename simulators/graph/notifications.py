@@ -37,20 +37,20 @@ class Notifications:
         behaviour = self._world.behaviour.notifications
         if change in subscription.change_types:
             self._queue(subscription, change, item_id, change_key)
-            if self._world.chance(behaviour.duplicate):
+            if self._world.chance(behaviour.duplicate, "duplicate"):
                 self._queue(subscription, change, item_id, change_key)
         is_followed = change == "created" and "updated" in subscription.change_types
-        if is_followed and self._world.chance(behaviour.created_then_updated):
+        if is_followed and self._world.chance(behaviour.created_then_updated, "created_then_updated"):
             self._queue(subscription, "updated", item_id, change_key)
 
     def _queue(self, subscription: Subscription, change: ChangeType, item_id: str, change_key: str) -> None:
         behaviour = self._world.behaviour.notifications
-        if self._world.chance(behaviour.lost):
+        if self._world.chance(behaviour.lost, "lost"):
             self._miss(subscription)
             return
         rng = self._world.rng
         delay_s = rng.uniform(behaviour.delay_s_min, behaviour.delay_s_max)
-        if self._world.chance(behaviour.late):
+        if self._world.chance(behaviour.late, "late"):
             delay_s = rng.uniform(behaviour.delay_s_max, behaviour.late_s_max)
         resource = f"Users/{subscription.mailbox}/Events/{item_id}"
         item = {

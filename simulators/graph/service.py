@@ -251,6 +251,10 @@ class GraphSimulator:
         """Answer every call to this mailbox with 429 until the clock reads `until`."""
         self.throttle.until[self._id(mailbox)] = until
 
+    def expire_tokens(self) -> int:
+        """End every token but the long-lived ones. Answers how many."""
+        return self._sign_in.expire_all()
+
     # --- webhook calls ----------------------------------------------------------------------------------------
 
     def due_deliveries(self) -> Sequence[Delivery]:

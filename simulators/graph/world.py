@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import heapq
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -89,6 +90,8 @@ class World:
         self.apps: dict[str, App] = {app.client_id.lower(): app for app in self.tenant.apps}
         self.stores: dict[str, MailboxStore] = {}
         self.mails: list[Mail] = []
+        self.happened: Counter[str] = Counter()
+        """How often each irregularity took place since the start, by the name of its switch."""
         self.out_of_scope: set[str] = set()
         self.delta_generation = 1
         self._agenda: list[tuple[float, int, str, dict[str, Any]]] = []
@@ -199,7 +202,7 @@ class World:
             return
         for observer in self.observers:
             observer(store, event, change)
-        if change != "deleted" and self.chance(self.behaviour.second_bump):
+        if change != "deleted" and self.chance(self.behaviour.second_bump, "second_bump"):
             self.plan(self.behaviour.second_bump_s, "bump", {"mailbox": store.id, "key": event.key})
 
     def bump(self, payload: dict[str, Any]) -> None:
@@ -214,9 +217,11 @@ class World:
         for observer in self.observers:
             observer(store, event, "updated")
 
-    def chance(self, probability: float) -> bool:
-        """Draw once, if there is anything to draw."""
-        return probability > 0.0 and self.rng.random() < probability
+    def chance(self, probability: float, what: str) -> bool:
+        """Draw once, if there is anything to draw; what happens is counted under its name."""
+        happens = probability > 0.0 and self.rng.random() < probability
+        self.happened[what] += happens
+        return happens
 
     # --- saving -----------------------------------------------------------------------------------------------
 

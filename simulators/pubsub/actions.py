@@ -60,6 +60,7 @@ class _Acts:
             "deliveries_max": bus.deliveries.maximum,
             "schemas": {topic: bus.topic_schema(topic).id for topic in sorted(bus.channels)},
             "managed": bus.managed.dump(),
+            "happened": dict(bus.happened),
         }
 
     def cut(self, value: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import uuid
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -115,6 +116,11 @@ class EventBus:
         news = self._publish_news(now)
         if news or any(stream.is_due(now) for stream in self.streams):
             self._wake()
+
+    @property
+    def happened(self) -> Counter[str]:
+        """How often each irregularity took place since the start, by the name of its switch."""
+        return Counter({**self._builder.happened, "replay_id_refused": self.log.refused})
 
     # Calls
 
@@ -386,7 +392,7 @@ class EventBus:
             self._rows.update((change.record_id, change.row) for change in changes if change.entity in selected)
         for event in events:
             self.log.append(event, now)
-            if self.behaviour.duplicate and self.rng.random() < self.behaviour.duplicate:
+            if self._builder.strikes(self.behaviour.duplicate, "duplicate"):
                 delay = timedelta(seconds=self.rng.uniform(0, DUPLICATE_WITHIN_S))
                 self._again.append((now + delay, event))
         due = [event for moment, event in self._again if moment <= now]

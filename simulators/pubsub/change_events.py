@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import random
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time
@@ -32,7 +33,7 @@ class ChangeEventBuilder:
     """Turns the changes of one transaction into events.
 
     `schema_of` gives the schema served for an object at this moment. `gaps` counts how many of the next events are to
-    become gaps.
+    become gaps; `happened` counts what varies by the name of its switch.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class ChangeEventBuilder:
         self._schema_of = schema_of
         self._texts: dict[str, Mapping[str, str]] = {}
         self.gaps = 0
+        self.happened: Counter[str] = Counter()
 
     def events(self, changes: Sequence[Change], selected: frozenset[str]) -> Iterator[StoredEvent]:
         """The events of committed changes, of the selected objects, transaction by transaction."""
@@ -93,7 +95,7 @@ class ChangeEventBuilder:
         """Equal changes that follow each other, now and then as one."""
         group: list[Change] = []
         for change in changes:
-            if group and same_change(group[-1], change) and self._strikes(self.behaviour.merge):
+            if group and same_change(group[-1], change) and self.strikes(self.behaviour.merge, "merge"):
                 group.append(change)
                 continue
             if group:
@@ -112,7 +114,8 @@ class ChangeEventBuilder:
         body, header = self._body(sobject, schema, first, header)
         for change in group:
             self._remember(sobject, change)
-        if self.gaps > 0 or self._strikes(self.behaviour.gap):
+        if self.gaps > 0 or self.strikes(self.behaviour.gap, "gap"):
+            self.happened["gap"] += self.gaps > 0
             self.gaps = max(0, self.gaps - 1)
             return self._gap(first.entity, header)
         payload = schema.encode(header, body)
@@ -150,7 +153,7 @@ class ChangeEventBuilder:
         found: dict[str, str] = {}
         for name in changed:
             old, new = before.get(name), change.row.get(name)
-            if old and isinstance(new, str) and len(new) >= DIFF_MIN and self._strikes(self.behaviour.diff):
+            if old and isinstance(new, str) and len(new) >= DIFF_MIN and self.strikes(self.behaviour.diff, "diff"):
                 found[name] = unified_difference(old, new)
         return found
 
@@ -181,8 +184,11 @@ class ChangeEventBuilder:
     def _new_id(self) -> str:
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
-    def _strikes(self, probability: float) -> bool:
-        return probability > 0 and self._rng.random() < probability
+    def strikes(self, probability: float, what: str) -> bool:
+        """Draw once, if there is anything to draw; what happens is counted under its name."""
+        happens = probability > 0 and self._rng.random() < probability
+        self.happened[what] += happens
+        return happens
 
 
 def header_of(change: Change) -> dict[str, Any]:

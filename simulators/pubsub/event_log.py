@@ -83,6 +83,8 @@ class EventLog:
         self._rng = rng
         self.retention_s = retention_s
         self._positions: list[Position] = []
+        self.refused = 0
+        """How often a replay id was given that is not known, or not any more."""
         self._number = rng.randrange(10**6, 10**8)
         self.lost_until = self._number
         """The newest position of which an event may have been forgotten: nothing can be read from before it."""
@@ -114,6 +116,7 @@ class EventLog:
         number = int.from_bytes(given[: REPLAY_ID_BYTES - 2], "big")
         place = bisect_left(self._positions, number, key=_number)
         if place == len(self._positions) or self._positions[place].number != number:
+            self.refused += 1
             raise corrupted()
         return number
 

@@ -60,6 +60,8 @@ class Faults:
 
     lock_writes: int = 0
     """How many of the next record writes answer UNABLE_TO_LOCK_ROW."""
+    locked: int = 0
+    """How many did so far."""
 
 
 class Records:
@@ -265,6 +267,7 @@ class Records:
         if self.faults.lock_writes <= 0:
             return
         self.faults.lock_writes -= 1
+        self.faults.locked += 1
         named = f" or 1 records: {record_id}" if record_id else ""
         text = f"unable to obtain exclusive access to this record{named}"
         raise SalesforceError(400, "UNABLE_TO_LOCK_ROW", text, [])

@@ -26,6 +26,8 @@ class Replication:
     def __init__(self, records: Records, rng: random.Random) -> None:
         self._records = records
         self._rng = rng
+        self.held = 0
+        """How often coverage ended before the window's end."""
         self.purged_at: str = ""
         """When the delete log was last cut back (wire text)."""
 
@@ -90,6 +92,7 @@ class Replication:
         behaviour = self._records.behaviour
         if end <= start or self._rng.random() >= behaviour.replication_hold:
             return max(start, end)
+        self.held += 1
         held = end - timedelta(minutes=self._rng.randint(1, max(1, behaviour.replication_hold_s // 60)))
         return max(start, held)
 

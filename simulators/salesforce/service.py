@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import traceback
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -200,6 +201,11 @@ class SalesforceSimulator:
     def expire_tokens(self) -> int:
         """End every token but the static ones, as an administrator who clears sessions does. Answers how many."""
         return self._sessions.expire_all()
+
+    @property
+    def happened(self) -> Counter[str]:
+        """How often each irregularity took place, by the name of its switch or action."""
+        return Counter({"replication_hold": self._replication.held, "lock-writes": self.faults.locked})
 
     def archive(self) -> int:
         """Run the archiving job now. Answers how many events it archived."""

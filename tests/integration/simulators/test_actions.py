@@ -164,3 +164,18 @@ def test_the_orgs_switches_work() -> None:
 def test_nonsense_is_refused(salesforce: Caller, target: str, value: object) -> None:
     """Numbers that are none and members that are unknown get a reason."""
     assert salesforce.post(target, value, status=400)["error"]
+
+
+def test_tokens_of_graph_are_ended(graph: Caller) -> None:
+    """As an administrator who revokes sessions does; nobody had signed in."""
+    assert graph.post("expire-tokens") == {"ended": 0}
+
+
+def test_what_took_place_is_counted(graph: Caller, salesforce: Caller) -> None:
+    """By the name of its switch, from nothing."""
+    graph.post("behaviour", {"second_bump": 1.0})
+    made = graph.post("events", {"mailbox": OWN, "event": MEETING})
+    before = graph.get("happened").get("second_bump", 0)
+    graph.post("edit", {"mailbox": OWN, "event": made["id"], "changes": {"subject": "Other"}})
+    assert graph.get("happened")["second_bump"] == before + 1
+    assert salesforce.get("happened") == {"replication_hold": 0, "lock-writes": 0}

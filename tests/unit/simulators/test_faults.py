@@ -26,6 +26,15 @@ def test_a_fault_strikes_the_next_n_matching_requests() -> None:
     assert plan.listing()[0]["struck"] == 2
 
 
+def test_a_fault_may_be_meant_for_one_client() -> None:
+    """Others pass and do not use it up."""
+    plan = FaultPlan()
+    plan.add(Fault(client="concord", status=503))
+    assert [plan.match(asked("/a"), who) is not None for who in ("outlook", "", "concord/1", "concord")] == [
+        False, False, True, False,
+    ]  # fmt: skip
+
+
 def test_the_first_planned_of_two_strikes_first() -> None:
     """Faults are used up in the order they were planned, one per request."""
     plan = FaultPlan()
