@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Engine, and_, case, func, select, tuple_
 
 from concord.read_models.builds import moment_at, reading
+from concord.read_models.keeper import KEYS_MAX
 from projections.read_models.rows import ms_of
 from projections.read_models.run_log import ERROR, RUN_MS
 from projections.read_models.tables import PAIRS, RETRIES, RUN_HOURS, RUN_RECORDS, RUNS
@@ -186,22 +187,27 @@ class RunLog:
         """The pairs with an error in this run."""
         with reading(self._engine, "run-log") as (connection, builds):
             here = and_(_of_run(builds["run-log"], key), RUN_RECORDS.c.result == ERROR)
-            wanted = select(RUN_RECORDS.c.pair_key).distinct().where(here).order_by(RUN_RECORDS.c.pair_key)
-            return tuple(connection.execute(wanted).scalars())
+            return tuple(sorted(set(connection.execute(select(RUN_RECORDS.c.pair_key).where(here)).scalars())))
 
     def in_error(self, *, run: RunKey | None = None, since: datetime | None = None) -> tuple[str, ...]:
         """The pairs that are in error now, with an error in this run, or one since then."""
         with reading(self._engine, "run-log", "freshness") as (connection, builds):
-            record = RUN_RECORDS.c
-            is_told = [record.build == builds["run-log"], record.pair_key == PAIRS.c.pair_key, record.result == ERROR]
+            told = [RUN_RECORDS.c.build == builds["run-log"], RUN_RECORDS.c.result == ERROR]
             if since is not None:
-                is_told.append(record.at_ms >= ms_of(since))
+                told.append(RUN_RECORDS.c.at_ms >= ms_of(since))
             if run is not None:
-                is_told.append(_of_run(builds["run-log"], run))
-            is_in_error = and_(PAIRS.c.build == builds["freshness"], PAIRS.c.status == Status.ERROR)
-            told = select(RUN_RECORDS.c.pair_key).where(and_(*is_told)).exists()
-            wanted = select(PAIRS.c.pair_key).where(and_(is_in_error, told)).order_by(PAIRS.c.pair_key)
-            return tuple(connection.execute(wanted).scalars())
+                told.append(_of_run(builds["run-log"], run))
+            keys = sorted(set(connection.execute(select(RUN_RECORDS.c.pair_key).where(and_(*told))).scalars()))
+            # Asked by key, some at a time: a join would begin with every pair in error, of whatever time. And sorted
+            # here: a database might read every record by its key to save the sorting.
+            found: set[str] = set()
+            for first in range(0, len(keys), KEYS_MAX):
+                is_one = and_(
+                    PAIRS.c.build == builds["freshness"], PAIRS.c.pair_key.in_(keys[first : first + KEYS_MAX])
+                )
+                for row in connection.execute(select(PAIRS.c.pair_key, PAIRS.c.status).where(is_one)):
+                    found |= {row.pair_key} if row.status == Status.ERROR else set()
+            return tuple(key for key in keys if key in found)
 
     def retries(self, since: datetime, *, limit: int = BATCHES) -> tuple[Retrying, ...]:
         """What was asked to be tried again since then, and how far that is, the newest first.
