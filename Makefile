@@ -14,6 +14,7 @@ HELM := v3.19.0
 COMPOSE := v2.10.0
 APICURIO := 3.3.3
 JOBS ?= 3
+ENTRIES ?= 50000
 EVENTS ?= 20000
 MAILBOXES ?= 2000
 
@@ -80,6 +81,14 @@ bench: setup ## latency, fold rate, requests per change, memory: one table from 
 bench-cost: setup ## requests of a backfill of EVENTS=20000, of single edits, and of MAILBOXES=2000 at rest; takes long
 	$(BIN)/python -m bench.cost --events $(EVENTS) --mailboxes $(MAILBOXES)
 
+# Quix Streams is no part of Concord: it has an environment of its own, behind which Concord's stands.
+bench-streams: setup ## the same decisions over the same journal: Concord live and rebuilding, Quix Streams, bare loops; ENTRIES=50000
+	test -x .cache/bench/bin/python || $(PYTHON) -m venv .cache/bench
+	.cache/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/thirdparty/requirements.lock
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > .cache/bench/concord.pth
+	mv .cache/bench/concord.pth "$$(.cache/bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	$(BIN)/python -m bench.contenders --entries $(ENTRIES)
+
 # helm and Compose's own loader are built once, by Go; promtool comes out of Debian's package without being installed.
 deploy-tools: setup ## fetch what checks the deployment: helm, Compose's loader, promtool, hadolint, Kubernetes' schemas
 	test -x .cache/deploy/bin/python || $(PYTHON) -m venv .cache/deploy
@@ -131,6 +140,8 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 	  --no-header --output-file tests/thirdparty/python/requirements.lock tests/thirdparty/python/requirements.in
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --output-file tests/deploytools/requirements.lock tests/deploytools/requirements.in
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
+	  --no-header --output-file bench/thirdparty/requirements.lock bench/thirdparty/requirements.in
 
 proto: setup ## compile the Pub/Sub service definitions anew
 	for folder in simulators/pubsub connectors/salesforce; do \
