@@ -222,6 +222,10 @@ class OwnedPartition:
         self._progress = Progress(self._saved, around.rules(agent.redo))
         self._jobs: list[Job] = []
         self._inbox: deque[Stored] = deque()
+        self.records = around.log.read(agent.topic, number)
+        self.quiet_at = -1
+        """How long the topic was when nothing was left to do here; -1 for not known. It need not be asked again before
+        the topic grows or somebody disturbs it."""
         if consumer.committed - 1 > self._progress.handed_on:
             self._heal(consumer.committed - 1)
 
@@ -277,29 +281,39 @@ class OwnedPartition:
 
     def advance(self) -> bool:
         """One thing happens here, picked at random. Returns whether anything could."""
-        can_take = len(self._jobs) < WINDOW and (self._inbox or self._consumer.has_more)
-        if not self._jobs:
+        jobs = self._jobs
+        can_take = len(jobs) < WINDOW and bool(self._inbox or self._consumer.has_more)
+        if not jobs:
             if can_take:
                 self._take()
             elif self._progress.position > self._saved:
                 self._save_position()
             else:
+                self.quiet_at = len(self.records)
                 return False
             return True
-        choices: list[Callable[[], None]] = [self._take] if can_take else []
-        choices += [lambda job=job: self._run(job) for job in self._runnable()]  # type: ignore[misc]
+        runnable = self._runnable()
         storable = self._storable()
-        if storable is not None:
-            choices.append(lambda: self._store(storable))
-        if self._progress.position > self._saved:
-            choices.append(self._save_position)
-        if not choices:
+        can_save = self._progress.position > self._saved
+        count = can_take + len(runnable) + (storable is not None) + can_save
+        if not count:
             return False
-        self._around.rng.choice(choices)()
+        choice = self._around.rng.randrange(count)
+        if can_take and choice == 0:
+            self._take()
+            return True
+        choice -= can_take
+        if choice < len(runnable):
+            self._run(runnable[choice])
+        elif storable is not None and choice == len(runnable):
+            self._store(storable)
+        else:
+            self._save_position()
         return True
 
     def repeat(self) -> bool:
         """An arrival comes again."""
+        self.quiet_at = -1
         record = self._consumer.repeat(self._around.rng)
         if record is not None:
             self._inbox.append(record)
@@ -327,21 +341,27 @@ class OwnedPartition:
 
     def _runnable(self) -> list[Job]:
         """Jobs whose step can begin or go on: one at a time, or with lanes one per key."""
+        if self.agent.lanes == 1:
+            first = next((job for job in self._jobs if not job.has_stepped), None)
+            return [first] if first is not None and self._is_ready(first) else []
         found: list[Job] = []
         keys: set[bytes | None] = set()
         running = 0
         for job in self._jobs:
             if job.has_stepped:
                 continue
-            if self.agent.lanes == 1 and running:
-                break
             running += 1
-            if running > self.agent.lanes or job.record.key in keys:
+            if running > self.agent.lanes:
+                break
+            if job.record.key in keys:
                 continue
             keys.add(job.record.key)
-            if job.waiting is None or job.waiting.is_ready(self.now()):
+            if self._is_ready(job):
                 found.append(job)
         return found
+
+    def _is_ready(self, job: Job) -> bool:
+        return job.waiting is None or job.waiting.is_ready(self.now())
 
     def _run(self, job: Job) -> None:
         """Begin or resume a step; what escapes it is judged by the rules."""
@@ -399,17 +419,20 @@ class OwnedPartition:
 
     def _storable(self) -> Job | None:
         """The first job whose outputs are confirmed and that has something to store, in order (per key with lanes)."""
+        if self.agent.lanes == 1:
+            return self._jobs[0] if self._is_storable(self._jobs[0]) else None
         keys: set[bytes | None] = set()
         for job in self._jobs:
             if job.record.key in keys:
                 continue
-            is_ready = job.has_stepped or isinstance(job.waiting, Acknowledged)
-            if job.writes and not job.unconfirmed and is_ready:
+            if self._is_storable(job):
                 return job
-            if self.agent.lanes == 1:
-                return None
             keys.add(job.record.key)
         return None
+
+    @staticmethod
+    def _is_storable(job: Job) -> bool:
+        return bool(job.writes) and not job.unconfirmed and (job.has_stepped or isinstance(job.waiting, Acknowledged))
 
     def _store(self, job: Job) -> None:
         """The next write of a job goes to the changelog, or from there into the local store."""

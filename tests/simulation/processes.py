@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from simulation import faults
 from simulation.faults import Faults
 from simulation.guarded import SENT, Agent, Crash, OwnedPartition, Surroundings, Table
 from simulation.log import Consumer, Producer
+
+T = TypeVar("T")
+
+
+def rotations(items: Sequence[T]) -> list[tuple[T, ...]]:
+    """The items in order, once from each of them on."""
+    return [(*items[first:], *items[:first]) for first in range(len(items))]
 
 
 @dataclass
@@ -30,11 +39,12 @@ class Process:
                 self.tables[agent.name, number] = Table()
                 self.consumers[agent.name, number] = Consumer(self.around.log, agent.topic, number)
         self.producer = Producer(self.around.log)
-        self._idle_at = -1
+        self.idle_at = -1
+        """How long the log was when nothing was left to do here; -1 for not known."""
         self._own()
 
     def _own(self) -> None:
-        self._idle_at = -1
+        self.idle_at = -1
         self.partitions = [
             OwnedPartition(
                 agent, number, self.tables[agent.name, number], self.consumers[agent.name, number], self.producer,
@@ -43,29 +53,32 @@ class Process:
             for agent in self.agents
             for number in range(self.around.log.count(agent.topic))
         ]  # fmt: skip
+        self._orders = rotations(self.partitions)
 
     def advance(self) -> bool:
         """One thing happens in this process. Returns whether anything could."""
-        rng = self.around.rng
-        if self._idle_at == self.around.log.number:
+        rng, log = self.around.rng, self.around.log
+        if self.idle_at == log.number:
             return False
-        if self.producer.is_busy and rng.random() < 0.6:
+        is_busy = self.producer.is_busy
+        if is_busy and rng.random() < 0.6:
             self._produce()
             return True
-        first = rng.randrange(len(self.partitions))
-        for number in range(len(self.partitions)):
-            if self.partitions[(first + number) % len(self.partitions)].advance():
+        for partition in self._orders[rng.randrange(len(self._orders))]:
+            if partition.quiet_at != len(partition.records) and partition.advance():
                 return True
-        if self.producer.is_busy:
+        if is_busy:
             self._produce()
             return True
-        if all(partition.is_idle for partition in self.partitions):
-            self._idle_at = self.around.log.number
+        if all(partition.quiet_at == len(partition.records) for partition in self.partitions):
+            self.idle_at = log.number
         return False
 
     def disturb(self) -> None:
         """Something other than a new record gives this process work."""
-        self._idle_at = -1
+        self.idle_at = -1
+        for partition in self.partitions:
+            partition.quiet_at = -1
 
     def _produce(self) -> None:
         what, outgoing = self.producer.advance(self.around.rng, self.around.now(), lambda: self.faults.strikes(0.01))

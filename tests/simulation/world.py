@@ -44,7 +44,7 @@ from simulation.listening import told
 from simulation.log import Log, Outgoing, Stored
 from simulation.mutants import Mutant
 from simulation.people import SALESFORCE_EDITS, SHOW_TIME_AS, Outlook, Practifi
-from simulation.processes import Process
+from simulation.processes import Process, rotations
 from simulation.series import Series
 from simulation.services import Services
 from simulation.stages import Followed, GraphSource, SalesforceSource
@@ -111,6 +111,7 @@ class World:
         self._fill_topics()
         around = Surroundings(self.log, self.rng, self.clock.now, self._rules, self._at_point, self._taken, self.note)
         self.processes = self._build(around)
+        self._orders = rotations(self.processes)
 
     def lose_everything(self) -> None:
         """Every topic and table of Concord's is gone; the two services hold what they held."""
@@ -174,9 +175,10 @@ class World:
 
     def advance(self) -> bool:
         """One thing happens somewhere in Concord. Returns whether anything could."""
-        first = self.rng.randrange(len(self.processes))
-        for number in range(len(self.processes)):
-            process = self.processes[(first + number) % len(self.processes)]
+        number = self.log.number
+        for process in self._orders[self.rng.randrange(len(self._orders))]:
+            if process.idle_at == number:
+                continue
             try:
                 if process.advance():
                     return True
