@@ -38,9 +38,18 @@ class Reply:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    value: Any = None
+    """What the body says, of an answer that stood in another one: its bytes were read there."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no body."""
+        return not self.body and self.value is None
 
     def json(self) -> Any:
         """The body as JSON; {} when there is none. Raises Unavailable when it is not JSON (an edge's error page)."""
+        if self.value is not None:
+            return self.value
         if not self.body:
             return {}
         try:

@@ -11,7 +11,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -69,20 +69,64 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
-    @classmethod
-    def of_json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    @staticmethod
+    def of_json(status: int, value: Any, headers: Mapping[str, str] | None = None) -> Response:
         """An answer whose body is `value` as JSON in UTF-8."""
-        body = _COMPACT.encode(value).encode()
-        return cls(status, {"content-type": "application/json; charset=utf-8", **(headers or {})}, body)
+        return JsonResponse(status, {"content-type": "application/json; charset=utf-8", **(headers or {})}, value)
 
     @classmethod
     def of_text(cls, status: int, text: str) -> Response:
         """A plain-text answer."""
         return cls(status, {"content-type": "text/plain; charset=utf-8"}, text.encode())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no body."""
+        return not self.body
+
     def json(self) -> Any:
         """The body as JSON."""
         return json.loads(self.body or b"null")
+
+    def held(self) -> Any:
+        """The body as JSON, not to be changed: it may be what the service itself holds, until `sealed`."""
+        return self.json()
+
+    def with_headers(self, headers: Mapping[str, str]) -> Response:
+        """The same answer with these headers and no others."""
+        return Response(self.status, headers, self.body)
+
+    def sealed(self) -> Response:
+        """The same answer, which no later request can change."""
+        return Response(self.status, self.headers, self.body)
+
+
+class JsonResponse(Response):
+    """An answer made of a JSON value, which becomes bytes when somebody asks for them: what stands in the answer to a
+    batch is written once, with the batch."""
+
+    _value: Any
+
+    def __init__(self, status: int, headers: Mapping[str, str], value: Any) -> None:
+        self.__dict__.update(status=status, headers=headers, _value=value)
+
+    @cached_property
+    def body(self) -> bytes:
+        """The value in UTF-8."""
+        return _COMPACT.encode(self._value).encode()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no body: never."""
+        return False
+
+    def held(self) -> Any:
+        """The value that it was made of."""
+        return self._value
+
+    def with_headers(self, headers: Mapping[str, str]) -> Response:
+        """The same answer with these headers and no others."""
+        return JsonResponse(self.status, headers, self._value)
 
 
 def unpacked(headers: Mapping[str, str], body: bytes) -> bytes:

@@ -6,7 +6,6 @@ code means what. It branches on codes, never on messages.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -197,10 +196,9 @@ def read_batch(reply: Reply, count: int) -> tuple[Reply | None, ...]:
 
 
 def _item_reply(response: Mapping[str, Any]) -> Reply:
-    headers, status, body = response.get("headers"), response.get("status"), response.get("body")
+    headers, status = response.get("headers"), response.get("status")
     lowered = {str(name).lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
-    raw = json.dumps(body).encode() if body is not None else b""
-    return Reply(status if isinstance(status, int) else 0, lowered, raw)
+    return Reply(status if isinstance(status, int) else 0, lowered, value=response.get("body"))
 
 
 def read(reply: Reply) -> Any:

@@ -215,7 +215,7 @@ def _has_company(job: Job, names: FieldNames) -> bool:
 
 def _took(jobs: list[Job], reply: Reply) -> None:
     """What became of the records of one request."""
-    if len(jobs) == 1 and not reply.body and reply.status < 300:
+    if len(jobs) == 1 and reply.is_empty and reply.status < 300:
         return  # a change of one record is answered with nothing
     if len(jobs) == 1 and reply.status >= 300:
         (error, *_) = wire.errors_in(reply)

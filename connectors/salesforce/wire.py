@@ -134,10 +134,7 @@ def read_composite(reply: Reply, count: int) -> list[Reply]:
     results = answer.get("compositeResponse") if isinstance(answer, dict) else None
     if not isinstance(results, list) or len(results) != count:
         raise Unavailable("Salesforce answered a composite call with something else.", status=reply.status)
-    return [
-        Reply(int(result["httpStatusCode"]), {}, b"" if result["body"] is None else json.dumps(result["body"]).encode())
-        for result in results
-    ]
+    return [Reply(int(result["httpStatusCode"]), value=result["body"]) for result in results]
 
 
 def together(calls: Sequence[Call]) -> Exchange[list[Reply]]:

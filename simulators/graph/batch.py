@@ -32,6 +32,7 @@ def answer_batch(call: Call, world: World, send: Send, refuse: Refuse) -> Respon
     items = _read_items(call.body(), call.root)
     answers: dict[str, Response] = {}
     parallel: Counter[str] = Counter()
+    is_reading = all(item["method"].upper() == "GET" for item in items)
     for item in items:
         request = _inner_request(call.request, call.root, item)
         failed = [name for name in item.get("dependsOn") or [] if answers[name].status >= 400]
@@ -47,7 +48,8 @@ def answer_batch(call: Call, world: World, send: Send, refuse: Refuse) -> Respon
                 refused = too_many("MailboxConcurrency", world.behaviour.retry_after_s)
                 answers[item["id"]] = refuse(refused, request)
                 continue
-        answers[item["id"]] = send(request)
+        answered = send(request)
+        answers[item["id"]] = answered if is_reading else answered.sealed()
     responses = [_item_answer(name, response) for name, response in answers.items()]
     if world.chance(world.behaviour.batch_shuffle, "batch_shuffle"):
         world.rng.shuffle(responses)
@@ -124,9 +126,9 @@ def _item_answer(name: str, response: Response) -> dict[str, Any]:
     shown = {"content-type": "Content-Type", "location": "Location", "retry-after": "Retry-After"}
     headers = {shown.get(key, key.title()): response.headers[key] for key in kept if key in response.headers}
     result: dict[str, Any] = {"id": name, "status": response.status, "headers": headers}
-    if response.body:
+    if not response.is_empty:
         is_json = "json" in response.headers.get("content-type", "")
-        result["body"] = response.json() if is_json else base64.b64encode(response.body).decode()
+        result["body"] = response.held() if is_json else base64.b64encode(response.body).decode()
     return result
 
 

@@ -9,7 +9,6 @@ import json
 import random
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
@@ -125,7 +124,7 @@ class GraphSimulator:
                 response = self._router.answer(call)
         except GraphError as refused:
             return self._refused(refused, request)
-        headers = {"odata-version": "4.0"} if response.body else {}
+        headers = {} if response.is_empty else {"odata-version": "4.0"}
         if call.applied:
             headers["preference-applied"] = ", ".join(call.applied)
         return self._with_headers(request, response, headers)
@@ -190,7 +189,7 @@ class GraphSimulator:
             "x-ms-ags-diagnostic": _DIAGNOSTIC,
             **(extra or {}),
         }
-        return replace(response, headers=headers)
+        return response.with_headers(headers)
 
     def client_of(self, request: Request) -> str:
         """Who sends a request, as the mail record names it; `unknown` without a valid token."""

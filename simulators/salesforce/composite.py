@@ -112,7 +112,7 @@ class Composite:
             sub = Subrequest(method, f"/services/data/{url}", "", item.get("richInput"), {})
             response = self._dispatch(_sub_call(call, sub, None))
             failed = failed or response.status >= 400
-            results.append({"statusCode": response.status, "result": response.json() if response.body else None})
+            results.append({"statusCode": response.status, "result": None if response.is_empty else response.held()})
         return Response.of_json(200, {"hasErrors": failed, "results": results})
 
     def _run(self, call: Call, plan: list[Subrequest], *, all_or_none: bool) -> tuple[list[dict[str, Any]], bool]:
@@ -142,7 +142,7 @@ class Composite:
                 results.append(_result(item.reference, 400, error_body(error), {}))
                 continue
             response = self._dispatch(_sub_call(call, filled, tx))
-            body = response.json() if response.body else None
+            body = None if response.is_empty else response.held()
             headers = {"Location": response.headers["location"]} if "location" in response.headers else {}
             results.append(_result(item.reference, response.status, body, headers))
             if response.status < 400:

@@ -45,7 +45,7 @@ class Rest:
             response = self._resources.dispatch(call)
         except SalesforceError as error:
             response = error_response(error)
-        return replace(response, headers={**response.headers, "sforce-limit-info": self._usage.header(now)})
+        return response.with_headers({**response.headers, "sforce-limit-info": self._usage.header(now)})
 
     def session_of(self, request: Request) -> Session:
         """The session of a request's token. Raises SalesforceError (401)."""

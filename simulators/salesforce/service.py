@@ -262,7 +262,7 @@ class SalesforceSimulator:
         if size > URI_MAX:
             return Response.of_json(431, [{"message": "The headers are too long", "errorCode": "HEADERS_TOO_LONG"}])
         response = self._route(request, [part for part in request.raw_path.split("/") if part])
-        return replace(response, body=b"") if request.method == "HEAD" else response
+        return Response(response.status, response.headers) if request.method == "HEAD" else response
 
     def _route(self, request: Request, segments: list[str]) -> Response:
         match segments:

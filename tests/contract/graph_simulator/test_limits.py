@@ -124,6 +124,15 @@ def test_batch_items_are_answered_one_by_one(client: GraphClient) -> None:
     assert answers["2"]["body"]["error"]["code"] == "Request_ResourceNotFound"
 
 
+def test_answer_in_a_batch_is_not_changed_by_what_comes_after_it(client: GraphClient) -> None:
+    """A read before a write shows what was there before."""
+    path = f"/users/{TOM.id}/events/{client.send('POST', f'/users/{TOM.id}/events', meeting()).json()['id']}"
+    headers = {"Content-Type": "application/json"}
+    write = {"method": "PATCH", "url": path, "headers": headers, "body": {"subject": "Second"}}
+    answers = batch(client, {"url": path}, write, {"url": path})
+    assert [answers[name]["body"]["subject"] for name in "012"] == ["Portfolio review", "Second", "Second"]
+
+
 def test_dependants_of_a_failure_are_not_run(client: GraphClient) -> None:
     """A failed predecessor gives 424 to what depends on it, and that is not carried out."""
     answers = batch(client, posted({"subject": 1}), posted(meeting(), dependsOn=["0"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -187,7 +186,7 @@ def test_batch_answers_are_put_in_order_and_missing_ones_shown() -> None:
     assert [answer.status if answer else None for answer in answers] == [200, None, 404]
     assert answers[2] is not None
     assert answers[2].headers == {"retry-after": "3"}
-    assert json.loads(answers[2].body) == {"error": {"code": "x"}}
+    assert answers[2].json() == {"error": {"code": "x"}}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"responses": 1}', b"<html>"])
