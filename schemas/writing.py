@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, call
 from typing import Any, Final
 
 Writer = Callable[[Any], bytes]
@@ -19,6 +19,7 @@ Writer = Callable[[Any], bytes]
 REMEMBERED: Final = frozenset({"concord.Item", "concord.Command", "concord.SideState"})
 REMEMBERED_BY_VALUE: Final = "concord.CalendarEvent"
 REMEMBERED_MAX: Final = 512
+SHORT_MAX: Final = 120  # characters; texts up to there are remembered as well
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -47,10 +48,16 @@ def _long(value: int) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    if value == "":
-        return _END
+    return _short_text(value) if len(value) <= SHORT_MAX else _any_text(value)
+
+
+def _any_text(value: str) -> bytes:
     raw = value.encode()
     return _long(len(raw)) + raw
+
+
+# Ids, addresses, names, reasons: the same few stand in record after record.
+_short_text: Final = lru_cache(maxsize=8192)(_any_text)
 
 
 @lru_cache(maxsize=4096)
@@ -105,7 +112,7 @@ def _record(members: list[tuple[str, Writer]]) -> Writer:
     if len(names) == 1:  # attrgetter gives a tuple for several names only
         return lambda value: writers[0](getattr(value, names[0]))
     get = attrgetter(*names)
-    return lambda value: b"".join([write(member) for write, member in zip(writers, get(value), strict=True)])
+    return lambda value: b"".join(map(call, writers, get(value)))
 
 
 def _remembering(write: Writer) -> Writer:

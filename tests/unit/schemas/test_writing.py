@@ -21,6 +21,7 @@ MICROS = {"type": "long", "logicalType": "timestamp-micros"}
     [
         ("string", "", b"\x00"),
         ("string", "\N{EURO SIGN}", b"\x06\xe2\x82\xac"),
+        ("string", "x" * 200, b"\x90\x03" + b"x" * 200),
         ("long", -1, b"\x01"),
         ("long", 64, b"\x80\x01"),
         ("boolean", True, b"\x01"),
