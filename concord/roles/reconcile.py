@@ -6,6 +6,7 @@ what was decided. All decisions are in `streams`; this module moves bytes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -62,6 +63,9 @@ INTAKE_TABLES: Final = {
 SETTINGS_ROW: Final = SETTINGS_KEY.encode()
 TALLY_ROW: Final = b"!tally"
 UNDER_WAY_ROW: Final = b"!under-way/"
+
+# The longest wait before a command without an outcome is sent once more.
+SWEPT_MAX: Final = timedelta(hours=1)
 
 COMMAND_TOPICS: Final = {Side.GRAPH: GRAPH_COMMANDS, Side.SALESFORCE: SALESFORCE_COMMANDS}
 
@@ -209,21 +213,31 @@ def _send_command(lane: Lane, command: Command, headers: Headers = ()) -> None:
 
 
 class Sweep:
-    """Commands without an outcome for too long are sent again, under the same ids: the sinks know what they did."""
+    """Commands without an outcome for too long are sent again, under the same ids: the sinks know what they did.
 
-    def __init__(self, overdue_s: float) -> None:
+    Each waits twice as long as before: what stands in a queue behind many others must not make the queue longer.
+    """
+
+    def __init__(self, overdue_s: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._overdue = timedelta(seconds=overdue_s)
+        self._now = now
+        self._waits: dict[int, dict[str, tuple[datetime, timedelta]]] = {}
 
     def __call__(self, partition: int, lane: Lane) -> None:
         """Look through one partition's pairs with a command under way."""
-        latest = datetime.now(UTC) - self._overdue
+        now, before = self._now(), self._waits.get(partition, {})
+        waits = self._waits[partition] = {}
         for row, _ in lane.items(UNDER_WAY_ROW):
             raw = lane.get(row.removeprefix(UNDER_WAY_ROW))
             if raw is None:
                 continue
             for command in under_way(decode(PairState, raw)):
-                if command.decided_at < latest:
+                due, wait = before.get(command.command_id, (command.decided_at + self._overdue, self._overdue))
+                if due <= now:
                     _send_command(lane, command)
+                    wait = min(2 * wait, SWEPT_MAX)
+                    due = now + wait
+                waits[command.command_id] = due, wait
 
 
 def rows_of(partition: Partition) -> dict[bytes, bytes]:
