@@ -18,6 +18,7 @@ from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.guard.outbox import Headers
 from concord.roles.reading import settings_number
+from concord.roles.states import States
 from concord.table_versions import version_in_use, versioned
 from concord.telemetry.delays import observe_decision
 from concord.telemetry.stories import decided_at_place, tell_decision
@@ -178,6 +179,9 @@ def _tally_in(row: bytes | None) -> Tally:
     return Tally() if row is None else decode(Tally, row)
 
 
+_states: Final = States()
+
+
 def reconcile_step(record: Record, lane: Lane) -> None:
     """Fold one journal entry into its pair and send what was decided."""
     entry = decode(JournalEntry, record.value)
@@ -189,7 +193,7 @@ def reconcile_step(record: Record, lane: Lane) -> None:
         return
     row = entry.pair_key.encode()
     raw = lane.get(row)
-    state = decode(PairState, raw) if raw is not None else PairState(entry.pair_key)
+    state = _states.read(row, raw) if raw is not None else PairState(entry.pair_key)
     done = step(state, entry, settings, partition=record.partition, offset=record.offset, tally=tally)
     for command in done.commands:
         _send_command(lane, command, decided_at_place(record))
@@ -201,7 +205,9 @@ def reconcile_step(record: Record, lane: Lane) -> None:
         lane.send(SYNC_JOURNAL, forward.pair_key.encode(), encode(forward))
     if done.tally != tally:  # before the pair: after a crash a tally may be ahead of its pair, never behind
         lane.set(TALLY_ROW, encode(done.tally))
-    lane.set(row, encode(done.state))
+    written = encode(done.state)
+    lane.set(row, written)
+    _states.keep(row, written, done.state)
     if under_way(done.state):
         lane.set(UNDER_WAY_ROW + row, b"\x01")
     elif lane.get(UNDER_WAY_ROW + row) is not None:
