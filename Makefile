@@ -81,6 +81,9 @@ bench: setup ## latency, fold rate, requests per change, memory: one table from 
 bench-cost: setup ## requests of a backfill of EVENTS=20000, of single edits, and of MAILBOXES=2000 at rest; takes long
 	$(BIN)/python -m bench.cost --events $(EVENTS) --mailboxes $(MAILBOXES)
 
+chaos: setup ## both simulators at their worst while people work, for DURATION=600 s at RATE=20 changes a second; ends 0 if nothing was lost
+	$(BIN)/python -m bench.chaos --seconds $(DURATION) --rate $(RATE)
+
 # Quix Streams is no part of Concord: it has an environment of its own, behind which Concord's stands.
 bench-streams: setup ## the same decisions over the same journal: Concord live and rebuilding, Quix Streams, bare loops; ENTRIES=50000
 	test -x .cache/bench/bin/python || $(PYTHON) -m venv .cache/bench
@@ -154,4 +157,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost chaos flow rules fmt lint types layers check wheel lock proto release-schemas clean

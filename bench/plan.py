@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -34,9 +34,9 @@ class Act:
     kind: Kind
 
 
-def plan_acts(seconds: float, rate: float, seed: int = 1) -> tuple[Act, ...]:
+def plan_acts(seconds: float, rate: float, seed: int = 1, mix: Mapping[Kind, int] = MIX) -> tuple[Act, ...]:
     """`rate` changes a second in all, evenly spaced, the sides in turn; each side has its own mixture of kinds."""
-    kinds = {side: _kinds(random.Random(f"{seed}/{side}")) for side in Side}
+    kinds = {side: _kinds(random.Random(f"{seed}/{side}"), mix) for side in Side}
     sides = list(Side)
     acts = []
     for number in range(int(seconds * rate)):
@@ -45,6 +45,6 @@ def plan_acts(seconds: float, rate: float, seed: int = 1) -> tuple[Act, ...]:
     return tuple(acts)
 
 
-def _kinds(rng: random.Random) -> Iterator[Kind]:
+def _kinds(rng: random.Random, mix: Mapping[Kind, int]) -> Iterator[Kind]:
     while True:
-        yield rng.choices(list(MIX), weights=list(MIX.values()))[0]
+        yield rng.choices(list(mix), weights=list(mix.values()))[0]

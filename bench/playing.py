@@ -26,9 +26,10 @@ AHEAD_DAYS: Final = 10
 
 
 class Pool:
-    """Events that both sides hold, the longest untouched first."""
+    """Events that both sides hold, the longest untouched first; `rest_s` is how long each is left alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest_s: float = REST_S) -> None:
+        self._rest_s = rest_s
         self._meetings: deque[tuple[float, Meeting]] = deque()
         self._lock = threading.Lock()
 
@@ -40,7 +41,7 @@ class Pool:
     def take(self) -> Meeting | None:
         """The event that rested longest, None while none has rested long enough."""
         with self._lock:
-            if not self._meetings or time.monotonic() - self._meetings[0][0] < REST_S:
+            if not self._meetings or time.monotonic() - self._meetings[0][0] < self._rest_s:
                 return None
             return self._meetings.popleft()[1]
 
@@ -91,6 +92,8 @@ class Players:
         except (RuntimeError, httpx.HTTPError):
             expected.is_refused = True
             observer.forget(expected)
+            if expected.kind is not Kind.CREATE:
+                self.pool.put(expected.meeting)
             return
         expected.accepted, expected.accepted_at = time.perf_counter(), time.time()
         if expected.kind is not Kind.DELETE:
