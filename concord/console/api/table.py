@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from concord.console.api import events, held, overview, settings, users
+from concord.console.api import events, held, lists, overview, platform, settings, users
 from concord.console.api.document import described
 from concord.console.pages import Page
 
 # The modules that have operations.
-PARTS = (overview, users, events, held, settings)
+PARTS = (overview, users, events, held, lists, settings, platform)
 
 
 @cache

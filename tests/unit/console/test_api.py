@@ -6,19 +6,30 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from support.console import Browser, Console
+from sqlalchemy import insert
+from support.console import NOW, Browser, Console
 from support.console_firm import mailbox, with_held, with_people
 from support.history import PRIVATE, REFUSED, REVIEW, tell_conflict, tell_private, tell_refused
+from support.read_model_facts import facts_of, kept
 
 from concord.console.accounts import Role
 from concord.console.api.document import document
 from concord.console.api.table import operations
+from concord.console.app import pages
 from concord.console.operations import ROOT
+from concord.preflight_checks import Finding, Level
+from concord.quarantined import Quarantined
+from concord.read_models.database import open_database
+from concord.read_models.keeper import Keeper
+from concord.reading import Read
+from projections.read_models.tables import RUNS
 from schemas.directory import AddressClass, DirectoryEntry, EntryKind
+from schemas.topics import SYNC_QUARANTINE
 
 HOSTILE = "<script>alert(1)</script>\"'\u202e\x1b[31m"
 
@@ -27,6 +38,13 @@ HOSTILE = "<script>alert(1)</script>\"'\u202e\x1b[31m"
 def described() -> dict[str, Any]:
     """The description as it is served."""
     return document(operations())
+
+
+def test_whatever_has_a_page_has_operations() -> None:
+    """Who adds pages adds operations; signing in and the stream of a page are for browsers alone."""
+    parts = {page.path.split("/")[1] or "overview" for page in pages() if page.api is None and not page.is_part}
+    known = {page.path.removeprefix(ROOT).split("/")[1] for page in operations()}
+    assert parts - known == {"sign-in", "sign-out"}
 
 
 class Program:
@@ -72,6 +90,11 @@ def test_answers_are_as_described_and_what_is_described_is_asked(console: Consol
         tell(history)
     console.desk.states = list(history.partition.pairs.values())
     console.desk.saved = [replace(history.settings, number=1)]
+    console.desk.findings = (Finding("rooms", Level.OK, "2 rooms"),)
+    console.desk.plant.set_aside = set_aside()
+    engine = open_database(console.desk.books.engine.url)
+    kept(engine, facts_of(history))
+    engine.dispose()
     with_people(console, 3)
     program = Program(console, Role.ADMINISTRATOR)
     asked = set()
@@ -106,9 +129,70 @@ def test_answers_are_as_described_and_what_is_described_is_asked(console: Consol
     marks = [one["mark"] for one in ask("GET", "/held?kind=invitations")["items"]]
     assert ask("POST", "/held/release", marks=[marks[0], "nothing"]) == {"acted": 1, "gone": 1}
     assert ask("POST", "/held/drop", marks=marks[1:]) == {"acted": 1, "gone": 0}
-    assert [verb for verb, _, _ in console.desk.acts] == [f"undo {undo['decision']}", "retry", "release", "drop"]
+    ask_lists(ask)
+    ask_platform(ask)
+    assert console.desk.plant.settled == [(verb, place, "token:administrator0") for verb, place in SETTLED]
+    assert [verb for verb, _, _ in console.desk.acts[:4]] == [f"undo {undo['decision']}", "retry", "release", "drop"]
     assert {by for _, _, by in console.desk.acts} == {"token:administrator0"}
     assert asked | {("GET", f"{ROOT}/openapi.json")} == {(page.method, page.path) for page in operations()}
+
+
+def ask_lists(ask: Any) -> None:
+    """Each list; their rows are those of the pages."""
+    row = next(one for one in ask("GET", "/logs?status=errors&direction=inbound")["items"])
+    assert row["errors"] == 1
+    assert "FIELD_CUSTOM_VALIDATION_EXCEPTION" in row["message"]
+    found = ask("GET", f"/logs/run?{urlencode({'run': row['mark']})}")
+    assert REFUSED in {one["pair"] for one in found["records"] if one["result"] == "error"}
+    assert ask("POST", "/logs/retry", run=row["mark"])["events"] == 1
+    assert ask("POST", "/logs/retry-errors")["events"] in (0, 1)
+    assert ask("GET", "/logs/retries")["items"] == []
+    lost = ask("GET", "/conflicts")["items"]
+    assert [(one["pair"], one["field"]) for one in lost] == [(REVIEW, "location")]
+    assert ask("GET", "/conflicts?asked=yes")["items"] == []
+    assert ask("GET", "/mails?recipient=nobody")["items"] == []
+
+
+def ask_platform(ask: Any) -> None:
+    """What engineers look at."""
+    assert ask("GET", "/preflight")["checked_at"] is None
+    assert ask("POST", "/preflight/run")["findings"][0]["level"] == "ok"
+    assert ask("POST", "/preflight/confirm", 422, looked=True, others_off=False)["problems"]
+    assert ask("POST", "/preflight/confirm", looked=True, others_off=True)["confirmed_by"] == "token:administrator0"
+    assert ask("GET", "/platform")["topics"][-1]["partitions"] == 0
+    places = [one["place"] for one in ask("GET", "/platform/quarantine?limit=1")["items"]]
+    assert ask("POST", "/platform/quarantine/retry", places=[*places, "9/9"]) == {"settled": 1, "gone": 1}
+    (left,) = ask("GET", "/platform/quarantine")["items"]
+    assert ask("POST", "/platform/quarantine/drop", places=[left["place"]]) == {"settled": 1, "gone": 0}
+
+
+SETTLED = (("retry", "0/0"), ("drop", "0/1"))
+
+
+def set_aside() -> list[Quarantined]:
+    """Two records."""
+    read = Read(SYNC_QUARANTINE, 0, 0, 0, b"k", b"{")
+    error = ("graph.changes", "0", "7", "intake", "schemas.errors.UnreadableRecord", "no schema")
+    return [Quarantined(place, NOW, *error, read) for _, place in SETTLED]
+
+
+def test_lists_go_on_where_a_part_ends(console: Console) -> None:
+    """Each row once, the newest first, with the same filter."""
+    engine = open_database(console.desk.books.engine.url)
+    Keeper(engine).prepare()
+    row = {"build": 1, "direction": "inbound", "owner": "m", "processed": 1, "synced": 0, "errors": 1}
+    row |= dict.fromkeys(("created", "updated", "deleted"), 0)
+    rows = [{"started_ms": number * 1000} | row for number in range(130)]
+    with engine.begin() as transaction:
+        transaction.execute(insert(RUNS), rows)
+    engine.dispose()
+    program, path, starts = Program(console, Role.VIEWER), "/logs?status=errors", []
+    while path:
+        told = program.get(path)
+        starts += [one["started"] for one in told["items"]]
+        path = (told["older"] or "").removeprefix(ROOT)
+    assert len(starts) == len(set(starts)) == 130
+    assert starts == sorted(starts, reverse=True)
 
 
 def test_private_events_show_neither_text_nor_people(console: Console) -> None:

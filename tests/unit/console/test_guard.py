@@ -227,6 +227,8 @@ def test_what_is_no_body_of_an_operation_is_refused(console: Console, page: Page
         (FORM, b"a=1", 415), ({"content-type": "text/plain"}, b"{}", 415), (JSON, b"{}", 422), (JSON, b"[]", 422),
         (JSON, b'{"geheim": 4711}', 422),
     ]  # fmt: skip
+    if page.api is not None and page.api.takes is None:
+        tries = [(headers, body, 413 if status == 413 else 400) for headers, body, status in tries]
     for headers, body, status in tries:
         seen = browser.ask(page.method, page.path, headers=headers | own, content=body)
         assert (seen.status, seen.response.headers["content-type"]) == (status, "application/problem+json"), body[:9]
