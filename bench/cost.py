@@ -68,6 +68,8 @@ class Costs:
     synced: int = 0
     seconds: float = 0.0
     exchange: Requests = field(default_factory=Counter)
+    exchange_inner: Counter[str] = field(default_factory=Counter)
+    """By service: the same with what stands inside a batch or a composite request counted one by one."""
     edits: dict[str, tuple[int, Requests]] = field(default_factory=dict)
     """By the written side: how many edits, and what they cost."""
     mailboxes: int = 0
@@ -80,7 +82,9 @@ class Costs:
     def as_json(self) -> dict[str, Any]:
         """As JSON values, per event, edit and hour."""
         return {
-            "first exchange": {"synced": self.synced, "seconds": self.seconds, **_shares(self.exchange, self.synced)},
+            "first exchange": {"synced": self.synced, "seconds": self.seconds, **_shares(self.exchange, self.synced),
+                               "with inner": {service: round(count / max(1, self.synced), 4)
+                                              for service, count in self.exchange_inner.items()}},
             "single edits": {side: _shares(spent, number) for side, (number, spent) in self.edits.items()},
             "at rest": {"mailboxes": self.mailboxes, "seconds": self.idle_s,
                         "per hour": _shares(self.idle, self.idle_s / 3_600.0)},
@@ -175,12 +179,12 @@ class _Busy:
 
     def _exchange(self) -> None:
         self._say("First exchange")
-        before, begun = self._meter.read(), time.monotonic()
+        before, inner, begun = self._meter.read(), self._meter.inner(), time.monotonic()
         self._players.users = [user for user in _enable(self._env).users if user.is_enabled]
         ended = _until_quiet(self._meter, EXCHANGE_S)
         costs = self._costs
         costs.synced, costs.seconds = self._observer.salesforce_creates, ended - begun
-        costs.exchange = self._meter.read() - before
+        costs.exchange, costs.exchange_inner = self._meter.read() - before, self._meter.inner() - inner
         costs.routes = self._meter.routes()
         costs.memory = footprints(self._env.roles)
 
@@ -222,6 +226,7 @@ def lines(costs: Costs) -> Iterator[str]:
             kinds = {kind: costs.exchange[service, kind] for kind in (READ, WRITE, SIGN_IN)}
             told = ", ".join(f"{kind} {count / costs.synced:.4f}" for kind, count in kinds.items())
             yield f"  {service}: {sum(kinds.values()) / costs.synced:.4f} requests an event ({told})"
+            yield f"    with those inside others {costs.exchange_inner[service] / costs.synced:.2f}"
     for written, (number, spent) in costs.edits.items():
         kinds = ", ".join(f"{kind} {count / number:.1f}" for (_, kind), count in sorted(spent.items()))
         yield f"Single edits written to {written}: {sum(spent.values()) / number:.1f} requests an edit ({kinds})"

@@ -34,11 +34,15 @@ def kind_of(method: str, path: str, body: bytes) -> str:
         return SIGN_IN
     if method in {"GET", "HEAD"}:
         return READ
+    inner = bundled(path, body)
+    return READ if inner and all(one["method"] == "GET" for one in inner) else WRITE
+
+
+def bundled(path: str, body: bytes) -> list[dict[str, Any]]:
+    """The requests inside one that bundles others; none for any other. Pure."""
     member = {"/$batch": "requests", "/composite": "compositeRequest"}.get(path[path.rfind("/") :])
-    if member is None:
-        return WRITE
-    bundle: dict[str, Any] = json.loads(body)
-    return READ if all(inner["method"] == "GET" for inner in bundle[member]) else WRITE
+    found: list[dict[str, Any]] = json.loads(body)[member] if member is not None else []
+    return found
 
 
 class KindLog(RequestLog):
@@ -47,6 +51,7 @@ class KindLog(RequestLog):
     def __init__(self) -> None:
         super().__init__()
         self._kinds: Counter[str] = Counter()
+        self._inner = 0
         self._lock = threading.Lock()
 
     def record(self, request: Request, status: int, client: str, at: datetime, took: tuple[float, bool]) -> None:
@@ -55,12 +60,19 @@ class KindLog(RequestLog):
         if not client.startswith(PEOPLE):
             with self._lock:
                 self._kinds[kind_of(request.method, request.path, request.body)] += 1
+                self._inner += len(bundled(request.path, request.body)) or 1
 
     @property
     def kinds(self) -> Counter[str]:
         """Requests so far by kind."""
         with self._lock:
             return Counter(self._kinds)
+
+    @property
+    def inner(self) -> int:
+        """Requests so far, those inside others counted one by one."""
+        with self._lock:
+            return self._inner
 
 
 class Meter:
@@ -74,6 +86,10 @@ class Meter:
     def read(self) -> Requests:
         """Concord's requests so far."""
         return Counter({(service, kind): n for service, log in self._logs.items() for kind, n in log.kinds.items()})
+
+    def inner(self) -> Counter[str]:
+        """Concord's requests so far by service, those inside a batch or a composite one counted one by one."""
+        return Counter({service: log.inner for service, log in self._logs.items()})
 
     def routes(self) -> dict[str, dict[str, int]]:
         """Concord's requests so far by service, and by method and path without ids, the most frequent first."""

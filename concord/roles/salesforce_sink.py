@@ -36,8 +36,8 @@ GATHER_S: Final = 0.01
 # come. Somebody's edit or deletion among them takes the round along at once.
 FLOOD_COMMANDS: Final = 60
 FLOOD_S: Final = 5.0
-FILL_S: Final = 8.0
-EBB_S: Final = 1.0
+FILL_S: Final = 15.0
+EBB_S: Final = 2.5
 
 
 def build(config: Config) -> GuardedApp:

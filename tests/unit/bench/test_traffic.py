@@ -57,6 +57,15 @@ def test_the_people_are_not_counted() -> None:
     assert log.last_number == 6
 
 
+def test_what_stands_inside_others_is_counted_one_by_one() -> None:
+    """A batch of three and a plain request are four."""
+    log = KindLog()
+    _record(log, "concord")
+    request = Request("POST", "/v1.0/$batch", {}, _bundle("requests", "GET", "GET", "PATCH"), "http://localhost")
+    log.record(request, 200, "concord", datetime(2026, 1, 1, tzinfo=UTC), (1.0, False))
+    assert (log.inner, log.kinds) == (4, {READ: 1, WRITE: 1})
+
+
 def test_what_an_idle_concord_asks_is_taken_off_a_change() -> None:
     """60 reads in 10 s of which 2 a second come anyway are 40 for 20 changes; nothing goes below zero."""
     spent = Counter({(MICROSOFT, READ): 60, (SALESFORCE, WRITE): 30})

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from concord.roles import salesforce_sink
-from concord.roles.salesforce_sink import FLOOD_COMMANDS, Rounds, is_patient, is_worth_waiting
+from concord.roles.salesforce_sink import EBB_S, FILL_S, FLOOD_COMMANDS, Rounds, is_patient, is_worth_waiting
 from connectors.salesforce.fields import FieldNames
 from schemas.changes import Side
 from schemas.commands import Action, Command, Outcome, Result
@@ -103,8 +103,8 @@ def arrivals(count: int, apart_s: float) -> list[float]:
         (arrivals(60, 0.08), 99.9, 100.0, True),
         (arrivals(59, 0.08), 99.9, 100.0, False),
         (arrivals(60, 0.1), 99.9, 100.0, False),
-        (arrivals(60, 0.08), 91.9, 100.0, False),
-        (arrivals(60, 0.08), 99.9, 101.1, False),
+        (arrivals(60, 0.08), 99.9 - FILL_S, 100.0, False),
+        (arrivals(60, 0.08), 99.9, 100.1 + EBB_S, False),
         (arrivals(1, 0.03), 99.9, 100.0, False),
         ([], 99.9, 100.0, False),
     ],
