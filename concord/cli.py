@@ -35,6 +35,7 @@ from concord import (
 )
 from concord.cli_output import complain, complain_of_all
 from concord.config import Config, load_config
+from concord.loading import loading
 from schemas.errors import ConcordError, ConfigError
 
 ABOUT: Final = """Keeps Microsoft 365 calendars and Practifi (Salesforce) events in agreement, over Kafka.
@@ -96,9 +97,10 @@ IcsFiles = Annotated[list[Path] | None, typer.Option("--ics", help="iCalendar fi
 
 
 def _run_role(need: str, build: Callable[[Config], Any], worker: str | None) -> None:
-    from concord.guard import run_app
-    from concord.observing import configure_logs
-    from concord.telemetry.role import answering
+    with loading():
+        from concord.guard import run_app
+        from concord.observing import configure_logs
+        from concord.telemetry.role import answering
 
     named = {} if worker is None else {"CONCORD_WORKER": worker}
     config = load_config(need, {**os.environ, **named})
@@ -112,7 +114,8 @@ def _run_role(need: str, build: Callable[[Config], Any], worker: str | None) -> 
 @source.command("graph")
 def source_graph(worker: Worker = None) -> None:
     """Read enabled mailboxes: delta queries, woken by change notifications and by a timer."""
-    from concord.roles import graph_source
+    with loading():
+        from concord.roles import graph_source
 
     _run_role("graph", graph_source.build, worker)
 
@@ -120,7 +123,8 @@ def source_graph(worker: Worker = None) -> None:
 @source.command("salesforce")
 def source_salesforce(worker: Worker = None) -> None:
     """Poll Salesforce events, their attendees and the deletion log."""
-    from concord.roles import salesforce_source
+    with loading():
+        from concord.roles import salesforce_source
 
     _run_role("salesforce", salesforce_source.build, worker)
 
@@ -128,7 +132,8 @@ def source_salesforce(worker: Worker = None) -> None:
 @app.command("reconcile", rich_help_panel=RUN)
 def reconcile(worker: Worker = None) -> None:
     """Turn changes into the journal, decide what each pair needs, send commands."""
-    from concord.roles import reconcile as role
+    with loading():
+        from concord.roles import reconcile as role
 
     _run_role("broker", role.build, worker)
 
@@ -136,7 +141,8 @@ def reconcile(worker: Worker = None) -> None:
 @sink.command("graph")
 def sink_graph(worker: Worker = None) -> None:
     """Write to Microsoft 365."""
-    from concord.roles import graph_sink
+    with loading():
+        from concord.roles import graph_sink
 
     _run_role("graph", graph_sink.build, worker)
 
@@ -144,7 +150,8 @@ def sink_graph(worker: Worker = None) -> None:
 @sink.command("salesforce")
 def sink_salesforce(worker: Worker = None) -> None:
     """Write to Salesforce."""
-    from concord.roles import salesforce_sink
+    with loading():
+        from concord.roles import salesforce_sink
 
     _run_role("salesforce", salesforce_sink.build, worker)
 
