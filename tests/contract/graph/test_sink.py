@@ -276,6 +276,27 @@ def test_an_edit_between_a_lost_request_and_the_look_is_seen(kind: str) -> None:
     assert read(sim, command.id).content.subject == "By hand"
 
 
+def test_write_that_somebody_edited_over_before_a_second_look_leaves_no_trace() -> None:
+    """A sink wrote and crashed before it could say so; a person then edited what it had written. Read again, the event
+    is what it would be had the write never been made, so nobody can know, though people were mailed."""
+    found, mailed = [], []
+    for was_made in (True, False):
+        sim = build_graph()
+        item = made(sim)
+        command = update(item, "subject", subject="Ours")
+        if was_made:
+            assert carry_out(command, send(sim)).result is Result.APPLIED
+        sim.clock.advance(5)
+        sim.edit_event(TOM.id, item.id, {"subject": "By hand"})
+        outcome = carry_out(command, send(sim))
+        assert outcome.item is not None
+        found.append((outcome.result, outcome.item.content))
+        mailed.append(len(mails(sim)))
+    assert found[0] == found[1]
+    assert found[0][0] is Result.STALE
+    assert mailed[0] > mailed[1]
+
+
 DAILY = {
     "pattern": {"type": "daily", "interval": 1},
     "range": {"type": "numbered", "startDate": f"{START:%F}", "numberOfOccurrences": 5},
