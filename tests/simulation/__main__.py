@@ -47,19 +47,13 @@ def run_one(seed: int, steps: int, mutant: str | None) -> Report:
     return replace(run(seed, steps, mutant_named(mutant)), trace=[])
 
 
-def _collect_rarely() -> None:
-    """Runs are short and make few cycles: looking for them at the usual pace takes a fifth of the time."""
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
-
-
 def run_many(seeds: range, options: argparse.Namespace) -> int:
     """Run several seeds; a failing one is told at once, the table of faults comes last."""
     tally: Counter[str] = Counter()
     acts: Counter[str] = Counter()
     failed: list[int] = []
     began = time.monotonic()
-    with multiprocessing.Pool(options.jobs, initializer=_collect_rarely) as workers:
+    with multiprocessing.Pool(options.jobs, initializer=gc.freeze) as workers:
         one = partial(run_one, steps=options.steps, mutant=options.mutant)
         for report in workers.imap(one, seeds):
             tally += report.tally
