@@ -71,6 +71,17 @@ def draw_clients(rng: random.Random) -> list[Client]:
     ]
 
 
+def before_preflight(settings: Settings, rng: random.Random) -> Settings:
+    """Some firms have not confirmed a preflight yet: nothing may leave Practifi, by the direction or by shadow mode."""
+    if rng.random() >= 0.12:
+        return settings
+    settings = replace(settings, preflight_at=None)
+    if rng.random() < 0.5:
+        return replace(settings, shadow=True)
+    users = tuple(replace(user, outbound_since=None) for user in settings.users)
+    return replace(settings, direction=Direction.MICROSOFT_TO_PRACTIFI, users=users)
+
+
 def draw_settings(rng: random.Random, people: list[Person]) -> Settings:
     """Mostly two-way and permissive, so that much crosses; now and then anything. Every setting differs in some run."""
     is_open = rng.random() < 0.6

@@ -304,7 +304,14 @@ def i7_no_surprise_mail(ending: Ending) -> Problems:
         unforeseen = mails - predicted.get(command_id, Counter())
         if unforeseen:
             problems.append(f"{command_id or 'no command'} sent {_text(unforeseen)} that no decision foresaw")
-    return [*problems, *_imports(ending), *_in_shadow(ending), *unreleased_mails(ending), *ledger_differs(ending)]
+    return [
+        *problems,
+        *_imports(ending),
+        *_in_shadow(ending),
+        *_unconfirmed(ending),
+        *unreleased_mails(ending),
+        *ledger_differs(ending),
+    ]
 
 
 def _in_shadow(ending: Ending) -> Iterator[str]:
@@ -313,6 +320,15 @@ def _in_shadow(ending: Ending) -> Iterator[str]:
     for decision in ending.decisions:
         if decision.commands and decision.settings_number in dark:
             yield f"{decision.commands} were sent in shadow mode"
+
+
+def _unconfirmed(ending: Ending) -> Iterator[str]:
+    """Before a preflight is confirmed nothing is sent to Microsoft 365."""
+    closed = {one.number for one in ending.world.settings_history if one.preflight_at is None}
+    for decision in ending.decisions:
+        commands = (ending.commands[one] for one in decision.commands if one in ending.commands)
+        if decision.settings_number in closed and any(one.side is Side.GRAPH for one in commands):
+            yield f"{decision.commands} went to Microsoft 365 before a preflight was confirmed"
 
 
 def _imports(ending: Ending) -> Iterator[str]:

@@ -100,7 +100,7 @@ def calm_down(world: World) -> None:
     world.faults.is_on = False
     world.services.calm_down()
     if world.settings.shadow:
-        world.change_setting("shadow", "off")
+        world.change_setting("shadow", "off", confirms=True)
     world.note("--- calm")
     quiet = 0
     for _ in range(ROUNDS_MAX):
@@ -207,8 +207,9 @@ SETTINGS: Final = {
 def _setting(world: World) -> str:
     name = world.rng.choice(list(SETTINGS))
     value = world.rng.choice(SETTINGS[name])
-    world.change_setting(name, value)
-    return f"an administrator sets {name} to {value}"
+    if world.settings.preflight_at is None and world.extra.random() < 0.7:  # that is what this firm is about to do
+        name, value = ("shadow", "off") if world.settings.shadow else ("direction", "two_way")
+    return world.change_setting(name, value)
 
 
 def _user(world: World) -> str:

@@ -31,6 +31,7 @@ from simulation.firm import (
     Client,
     Person,
     Place,
+    before_preflight,
     draw_clients,
     draw_people,
     draw_settings,
@@ -68,7 +69,7 @@ class Services:
 
     def __init__(
         self, rng: random.Random, clock: SimulatorClock, faults: Faults, tick: Callable[[], None],
-        note: Callable[[str], None],
+        note: Callable[[str], None], extra: random.Random,
     ) -> None:  # fmt: skip
         self._rng = rng
         self._tick = tick
@@ -93,7 +94,7 @@ class Services:
         self.clients = [replace(one, contact_id=self._seed_client(one)) for one in clients]
         self.places = [replace(one, calendar_id=self._seed_calendar(one)) for one in PLACES]
         self.salesforce_simulator.seal()
-        self.settings: Settings = draw_settings(rng, self.people)
+        self.settings: Settings = before_preflight(draw_settings(rng, self.people), extra)
         self.names = WITHOUT_ORIGIN if rng.random() < 0.2 else WITH_ORIGIN
         if not self.names.origin and rng.random() < 0.7:
             self.settings = replace(self.settings, outbound_origins=("ui", "unknown"))

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.settings import READERS
 from simulation import faults
-from simulation.firm import draw_people, draw_settings
+from simulation.firm import before_preflight, draw_people, draw_settings
 from simulation.run import SETTINGS, Report, run
 
 # Runs of every test run; one takes less than a second.
@@ -46,6 +46,19 @@ def test_firms_differ_in_every_setting() -> None:
         for name, seen in values.items():
             seen.add(getattr(settings, name))
     assert [name for name, seen in values.items() if len(seen) < 2 and name not in SETTINGS] == []
+
+
+def test_some_firms_have_not_confirmed_a_preflight() -> None:
+    """Nothing may leave Practifi in them, in some by the direction, in others by shadow mode."""
+    firms = []
+    for seed in range(1, 201):
+        rng = random.Random(seed)
+        settings = draw_settings(rng, [replace(one, salesforce_id=one.name) for one in draw_people(rng)])
+        firms.append(before_preflight(settings, rng))
+    closed = [one for one in firms if one.preflight_at is None]
+    assert 0 < len(closed) < len(firms)
+    assert not any(one.writes_outbound for one in closed)
+    assert {one.shadow for one in closed} == {True, False}
 
 
 def test_faults_are_many_and_of_every_sort() -> None:

@@ -17,7 +17,7 @@ from schemas.codec import decode, encode
 from schemas.commands import Command, Decision, Outcome
 from schemas.errors import ConcordError, ConfigError
 from schemas.journal import OperatorActed, OperatorAction, OperatorVerb
-from schemas.settings import Settings, change_settings, change_users
+from schemas.settings import Settings, change_settings, change_users, confirm_preflight
 from schemas.state import PairState
 from schemas.topics import (
     DIRECTORY_CHANGES,
@@ -86,7 +86,9 @@ class World:
         self.armed: tuple[str, str] | None = None
         self._newest: dict[str, tuple[int, int]] = {}
         self._notices: deque[tuple[datetime, str]] = deque()
-        self.services = Services(self.rng, self.clock, self.faults, self.tick, self.note)
+        self.extra = random.Random(f"more of {seed}")
+        """For what was not drawn from the beginning: it leaves the runs as they are in which it does not come up."""
+        self.services = Services(self.rng, self.clock, self.faults, self.tick, self.note, self.extra)
         self.settings = self.services.settings
         self.settings_history: list[Settings] = []
         self.followed = Followed(self.log)
@@ -254,9 +256,19 @@ class World:
         self.settings_history.append(settings)
         self._append(SETTINGS_CHANGES, FIRM_KEY, settings)
 
-    def change_setting(self, name: str, text: str) -> None:
-        """An administrator changes one setting."""
-        self._publish_settings(change_settings(self.settings, {name: text}, by="admin", now=self.now()))
+    def change_setting(self, name: str, text: str, *, confirms: bool = False) -> str:
+        """An administrator changes one setting. Opening the way to Microsoft 365 is refused before a preflight is
+        confirmed, which the administrator then does, or leaves."""
+        try:
+            self._publish_settings(change_settings(self.settings, {name: text}, by="admin", now=self.now()))
+        except ConfigError:
+            if self.settings.preflight_at is not None:
+                raise
+            if not confirms and self.extra.random() < 0.5:
+                return f"an administrator may not set {name} to {text} before a preflight"
+            self._publish_settings(confirm_preflight(self.settings, by="admin", now=self.now()))
+            return "a preflight is confirmed, and " + self.change_setting(name, text)
+        return f"an administrator sets {name} to {text}"
 
     def switch_user(self, mailbox: str) -> str:
         """An administrator enables or disables a user, as far as there are licences; the last enabled one stays."""
