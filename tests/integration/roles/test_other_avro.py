@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import Any
 
@@ -16,8 +16,10 @@ from support.running import Running
 import schemas.codec as codec
 from concord.changing import retry_pairs
 from concord.reading import read_topics
+from concord.registry.ids import write_ids
 from concord.table_versions import FIRST, put_in_use
 from schemas.errors import UnreadableRecord
+from schemas.registered import SchemaId
 from schemas.release import to_json
 from schemas.topics import SYNC_QUARANTINE, TOPICS
 
@@ -77,6 +79,7 @@ def test_another_implementation_reads_a_record_of_each_topic(firm: Running) -> N
     )
     retry_pairs(firm.broker, [key], by="test")
     put_in_use(firm.broker, "nobodys-table", FIRST, previous=0, by="test")
+    write_ids(firm.broker, [SchemaId(1, "00" * 8, "nobodys-value", datetime.now(UTC))])
     firm.settle()
     known = writers()
     for topic in TOPICS:
