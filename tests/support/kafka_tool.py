@@ -7,9 +7,12 @@ import shutil
 import subprocess
 
 from concord.broker_cache import has_kafka_jars, kafka_jars
+from concord.broker_classes import using_archive
 from concord.broker_settings import cache_folder
 from concord.lag import GROUP_PREFIX
 
+# Longest wait for an answer of the broker, in seconds: its own five are too few for a busy machine.
+ANSWER_S = 60
 # Group, topic, partition, committed offset, end offset, lag.
 ToolRow = tuple[str, str, int, int, int, int]
 
@@ -21,11 +24,11 @@ def has_kafka_tool() -> bool:
 
 def described_groups(address: str) -> set[ToolRow]:
     """What kafka-consumer-groups says of every group of ours, partitions with a commit."""
+    jars = kafka_jars(cache_folder(os.environ))
     done = subprocess.run(
-        [str(shutil.which("java")), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-         "-cp", f"{kafka_jars(cache_folder(os.environ))}/*",
-         "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
-         "--bootstrap-server", address, "--describe", "--all-groups"],
+        [str(shutil.which("java")), "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *using_archive(jars),
+         "-cp", f"{jars}/*", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+         "--bootstrap-server", address, "--describe", "--all-groups", "--timeout", f"{ANSWER_S * 1000}"],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     rows: set[ToolRow] = set()
