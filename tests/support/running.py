@@ -133,12 +133,14 @@ class Running:
         """Look until there is something (neither None nor false). Fails with `what` when it does not come."""
         deadline = time.monotonic() + limit_s
         while True:
+            began = time.monotonic()
             found = look()
             if found:
                 return found
             away = [role for role in ROLES if not self.env.roles.is_running(role)]
-            assert time.monotonic() < deadline, f"{what}: did not come in {limit_s:.0f} s; not running: {away}"
-            time.sleep(0.05)
+            now = time.monotonic()
+            assert now < deadline, f"{what}: did not come in {limit_s:.0f} s; not running: {away}"
+            time.sleep(max(0.05, now - began))  # looks that cost much would take the time of what they wait for
 
     def settle(self, limit_s: float = SETTLE_S) -> None:
         """Wait until every group stands at the end and no pair is under way."""
