@@ -17,6 +17,7 @@ from concord import (
     cli_admin,
     cli_audit,
     cli_console,
+    cli_erase,
     cli_explain,
     cli_export,
     cli_held,
@@ -86,6 +87,7 @@ cli_quarantine.register(app)
 cli_project.register(app)
 cli_rebuild.register(app)
 cli_replay.register(app)
+cli_erase.register(app)
 cli_roles.register(app)
 cli_console.register(app)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from concord.reading import JournalFold, read_topics
 from projections.overview import mailbox_of
-from projections.timeline import Moment, Placed, item_of, timeline, was_private
+from projections.timeline import Moment, Placed, item_of, restored_item, timeline, was_private
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Side
 from schemas.codec import decode
@@ -82,7 +82,7 @@ def _matching_keys(broker: str, query: str) -> tuple[set[str], set[str]]:
             continue
         with contextlib.suppress(UnreadableRecord):
             entry = decode(JournalEntry, record.value)
-            item = item_of(entry)
+            item = item_of(entry) or restored_item(entry)
             if _is_named(entry, item, query):
                 exact.add(entry.pair_key)
             elif item is not None and query.casefold() in item.content.subject.casefold():
@@ -132,7 +132,7 @@ def _histories(broker: str, keys: Iterable[str]) -> list[Found]:
 
 
 def _found(key: str, entries: list[Placed], settings: list[Placed]) -> Found:
-    items = [item for _, _, entry in entries if (item := item_of(entry)) is not None]
+    items = [item for _, _, entry in entries if (item := item_of(entry) or restored_item(entry)) is not None]
     content = items[-1].content if items else None
     beside = tuple(row for row in settings if row[0] == entries[0][0])
     return Found(key, tuple(entries), beside, content, was_private(entry for _, _, entry in entries))

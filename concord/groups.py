@@ -14,7 +14,14 @@ from concord.guard.app import SESSION_TIMEOUT_S
 from schemas.errors import ConcordError
 
 # What runs as each group, by the command that starts it.
-COMMANDS: Final[dict[str, str]] = {"concord-reconcile": "concord reconcile"}
+COMMANDS: Final[dict[str, str]] = {
+    "concord-reconcile": "concord reconcile",
+    "concord-source-graph": "concord source graph",
+    "concord-source-salesforce": "concord source salesforce",
+    "concord-sink-graph": "concord sink graph",
+    "concord-sink-salesforce": "concord sink salesforce",
+    "concord-project": "concord project",
+}
 # How often a group that has members is looked at again, in seconds.
 LOOK_EVERY_S: Final = 0.5
 

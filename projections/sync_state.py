@@ -49,8 +49,10 @@ def evolve(state: PairState, entry: JournalEntry, offset: int) -> tuple[PairStat
     """Fold one entry. Also returns what was seen but is not this pair's.
 
     An input at or below the last one folded from its lane is a repeat (intake is at least once, so after a crash
-    A B comes again as A B A B) and changes nothing but the offset.
+    A B comes again as A B A B) and changes nothing but the offset. An erased history leads to the state that it led to.
     """
+    if entry.erased is not None:
+        return entry.erased.state or replace(state, offset=offset), ()
     lane = entry.source
     if lane.offset <= state.lanes.get(lane.lane, -1):
         return replace(state, offset=offset), ()

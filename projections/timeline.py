@@ -15,7 +15,7 @@ from schemas.calendar import CalendarEvent, Sensitivity
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Command, Decision, FieldChange, Outcome, Result
 from schemas.groups import ALL, MEMBERS
-from schemas.journal import JournalEntry, OperatorActed, OutcomeKnown, Seen
+from schemas.journal import Erased, JournalEntry, OperatorActed, OutcomeKnown, Seen
 from schemas.undo import Undo
 from schemas.values import replace
 
@@ -87,7 +87,7 @@ def timeline(
     moments = []
     for partition, offset, entry in placed:
         source = (entry.source.lane, entry.source.offset)
-        if source in told:
+        if source in told or (entry.erased is not None and entry.erased.state is None):
             continue
         told.add(source)
         moment = moment_of(partition, offset, entry, held, hide)
@@ -104,7 +104,7 @@ def timeline(
 
 def was_private(entries: Iterable[JournalEntry]) -> bool:
     """Whether anybody ever marked the event private (personal and confidential count)."""
-    items = (item_of(entry) for entry in entries)
+    items = (item for entry in entries for item in (item_of(entry), restored_item(entry)))
     return any(item is not None and item.content.sensitivity is not Sensitivity.NORMAL for item in items)
 
 
@@ -117,6 +117,12 @@ def item_of(entry: JournalEntry) -> Item | None:
             return item
         case _:
             return None
+
+
+def restored_item(entry: JournalEntry) -> Item | None:
+    """The item that leads in the state behind an erased history, if any."""
+    state = entry.erased.state if entry.erased is not None else None
+    return None if state is None else state.graph.item or state.salesforce.item
 
 
 def moment_of(
@@ -153,6 +159,8 @@ def moment_of(
                 moment, headline=_answer(outcome), side=outcome.side, item_id=item_id, mailbox=mailbox,
                 differences=differences, outcome=outcome,
             )  # fmt: skip
+        case OperatorActed(by=by, erased=Erased(at)):
+            return replace(moment, headline=f"Erased on {at:%Y-%m-%d} by {by}: what happened before is not kept")
         case OperatorActed(by=by, undo=Undo(decision=decision)):
             return replace(moment, headline=f"{by} asked to undo decision {decision}")
         case OperatorActed(by=by, into=into) if into:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from schemas.changes import Item, Side
 from schemas.commands import Outcome
 from schemas.settings import Settings
+from schemas.state import PairState
 from schemas.undo import Undo
 
 
@@ -65,12 +66,27 @@ class OperatorVerb(StrEnum):
     DROP = "drop"
     UNDO = "undo"
     ADOPT = "adopt"
+    ERASE = "erase"
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What stood here was erased for a person's sake, and when.
+
+    `mailed` is how many people outside the firm its writes mailed, which counts on. The last entry of a pair's erased
+    history holds the `state` that it had led to; the entries before it hold none.
+    """
+
+    at: datetime
+    mailed: int = 0
+    state: PairState | None = None
 
 
 @dataclass(frozen=True)
 class OperatorActed:
     """An operator's action on one pair. A release or a drop is of one hold, by its digest, and of no other; an undo
-    carries what is to be given back; an adoption names the pair `into` which the pair's Practifi event goes."""
+    carries what is to be given back; an adoption names the pair `into` which the pair's Practifi event goes; an erasure
+    says what is `erased`: it stands in the place of what it erased."""
 
     verb: OperatorVerb
     by: str
@@ -78,6 +94,7 @@ class OperatorActed:
     hold: str = ""
     undo: Undo | None = None
     into: str = ""
+    erased: Erased | None = None
 
 
 @dataclass(frozen=True)
@@ -97,3 +114,8 @@ class JournalEntry:
     observed_at: datetime
     source: Position
     what: Seen | OutcomeKnown | SettingsChanged | OperatorActed
+
+    @property
+    def erased(self) -> Erased | None:
+        """What stands in the place of an erased entry, None for any other."""
+        return self.what.erased if isinstance(self.what, OperatorActed) else None

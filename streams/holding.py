@@ -113,7 +113,11 @@ def counted(
     if not settings.invitation_limit_per_hour:
         return tally
     counted_ones = (command for command in commands if command.mails and hold_digest(command) != released)
-    people = sum(len(outside_mails(command, settings)) for command in counted_ones)
+    return added(tally, sum(len(outside_mails(command, settings)) for command in counted_ones), offset, now)
+
+
+def added(tally: Tally, people: int, offset: int, now: datetime) -> Tally:
+    """The tally with so many people more, mailed by the entry at this offset."""
     if not people:
         return tally
     minutes, minute = dict(_before(tally, offset)), _minute(now)

@@ -19,7 +19,7 @@ from schemas.state import PairState, Tally
 from schemas.topics import SYNC_JOURNAL
 from schemas.values import replace
 from streams.engines import TWO_ENGINES
-from streams.holding import counted, room_left
+from streams.holding import added, counted, room_left
 from streams.plan import Plan
 from streams.reasons import Reason, reason
 from streams.reconcile import reconcile
@@ -53,6 +53,8 @@ def step(
         return Step(state, commands=under_way(state), tally=tally)
     before = state
     state, strays = evolve(state, entry, offset)
+    if entry.erased is not None:
+        return Step(state, tally=added(tally, entry.erased.mailed, offset, entry.observed_at))
     origin = Position(SYNC_JOURNAL, partition, offset)
     forwards = tuple(JournalEntry(stray.key, entry.observed_at, origin, stray.seen) for stray in strays)
     late = "" if state.lanes == before.lanes else _late(before, entry)

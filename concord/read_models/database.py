@@ -105,6 +105,16 @@ def _lay_out(engine: Engine) -> None:
             transaction.execute(LAYOUTS.insert().values(layout=LAYOUT))
 
 
+def give_back(engine: Engine) -> None:
+    """Write the file anew without what was deleted from it: SQLite keeps that in free pages. PostgreSQL vacuums by
+    itself."""
+    if engine.dialect.name != "sqlite":
+        return
+    with plainly(), contextlib.closing(engine.raw_connection()) as connection:
+        connection.driver_connection.execute("VACUUM")  # type: ignore[union-attr]
+        connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+
+
 @contextlib.contextmanager
 def plainly() -> Iterator[None]:
     """Whatever the database raises in this block becomes a ConcordError of one sentence."""

@@ -98,6 +98,14 @@ def roll_back(engine: Engine, model: ReadModel) -> int | None:
         return build
 
 
+def forget_old(engine: Engine, model: ReadModel) -> None:
+    """Remove what is kept for `roll_back`."""
+    with plainly(), engine.begin() as transaction:
+        old = select(BUILDS.c.build).where(and_(BUILDS.c.model == model.name, BUILDS.c.state == OLD))
+        for left in transaction.execute(old).scalars().all():
+            delete_build(transaction, model, left)
+
+
 def _begin(engine: Engine, model: ReadModel) -> int:
     """A new build; what an unfinished rebuild left is removed."""
     with plainly(), engine.begin() as transaction:

@@ -12,7 +12,7 @@ from projections.read_models import tables
 from projections.read_models.model import Folded, ReadModel, outcome_of
 from projections.read_models.notes import Note, Placed, decided, told
 from projections.read_models.rows import Put, RowChange, Values, ms_of
-from projections.timeline import item_of
+from projections.timeline import item_of, restored_item
 from projections.wording import HIDDEN, span_words
 from schemas.changes import Item
 from schemas.commands import Decision
@@ -29,7 +29,7 @@ def entry(note: Note, placed: Placed) -> Folded:
         "pair_key": note.pair_key, "owner": after.owner, "is_private": after.is_private,
         "told_ms": ms_of(seen.observed_at),
     }  # fmt: skip
-    item = item_of(seen)
+    item = item_of(seen) or restored_item(seen)
     if item is not None:
         row["event"] = event_words(item, hide=after.is_private)
     if isinstance(seen.what, Seen):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
-from projections.timeline import item_of
+from projections.timeline import item_of, restored_item
 from schemas.calendar import Attendee, CalendarEvent, Sensitivity
 from schemas.changes import Item, Side
 from schemas.commands import Decision
@@ -55,7 +55,7 @@ def told(note: Note, placed: Placed) -> Note | None:
     if entry.source.offset <= note.lanes.get(lane, -1):
         return None
     note = replace(note, lanes={**note.lanes, lane: entry.source.offset})
-    item = item_of(entry)
+    item = item_of(entry) or restored_item(entry)
     if item is None:
         return note
     note = replace(note, is_private=note.is_private or item.content.sensitivity is not Sensitivity.NORMAL)

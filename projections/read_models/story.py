@@ -31,6 +31,8 @@ def entry(note: Note, placed: Placed) -> Folded:
         changes.append(Rewrite("moments", {"pair_key": key}, "moment", hidden_moment))
         changes.append(Rewrite("moment_decisions", {"pair_key": key}, "decision", hidden_decision))
     partition, offset, what = placed
+    if what.erased is not None and what.erased.state is None:
+        return after, tuple(changes)
     if after.is_private:
         what = _masked_entry(what, key)
     held = {_side_and_id(name): content for name, content in after.held.items()}
