@@ -61,7 +61,7 @@ TIMERS: Final = {
 NET_S: Final = 70.0
 # How long an event is left alone after a change of it showed: an answer that was lost may be asked for again and again
 # until then, and what is changed on the other side meanwhile is a conflict, in which Microsoft 365 rightly wins.
-REST_S: Final = 30.0
+REST_S: Final = 60.0
 # Gap events and what was lost with a replay id do not say how a record was saved. By default that waits until somebody
 # saves it by hand (ADR 8); this firm lets it go out, so that everything has to arrive.
 ORIGINS: Final = {"outbound_origins": "ui,unknown"}
@@ -246,7 +246,7 @@ class _Run:
 def main(
     seconds: Annotated[float, typer.Option(min=10.0, help="Length of the storm.")] = 600.0,
     rate: Annotated[float, typer.Option(min=0.1, help="Changes a second, both sides together.")] = 20.0,
-    events: Annotated[int, typer.Option(min=50, help="Events in the calendars at the start.")] = 1_500,
+    events: Annotated[int, typer.Option(min=50, help="Events in the calendars at the start.")] = 3_000,
     seed: Annotated[int, typer.Option(help="What happens when: the same number, the same plan.")] = 1,
 ) -> None:
     """Run a storm over both simulators, real Kafka and every role, and compare both sides when it is over."""

@@ -17,6 +17,8 @@ EVERY_S: Final = 5.0
 # Growth of a role in the second half of a run that is taken for flat, in MiB a minute. What allocators keep and what
 # its store buffers in memory settles within the first half; a leak of a kilobyte a change would be 1.2 at 20 a second.
 FLAT_MIB_PER_MINUTE: Final = 1.0
+# A second half that is shorter says nothing: what allocators take step by step would be a steep slope, in seconds.
+TELLING_S: Final = 150.0
 
 Sample = tuple[float, Mapping[str, float]]
 """Seconds since the start, and resident memory by process in MiB."""
@@ -30,6 +32,8 @@ class Trend:
     middle: float
     end: float
     slope: float
+    is_telling: bool = True
+    """Whether the second half was long enough to say anything."""
 
 
 def trends(samples: Sequence[Sample]) -> dict[str, Trend]:
@@ -38,10 +42,11 @@ def trends(samples: Sequence[Sample]) -> dict[str, Trend]:
         return {}
     everywhere = set.intersection(*(set(sizes) for _, sizes in samples))
     half = samples[len(samples) // 2 :]
+    is_telling = half[-1][0] - half[0][0] >= TELLING_S
     return {
         name: Trend(
             samples[0][1][name], half[0][1][name], samples[-1][1][name],
-            60.0 * _slope([at for at, _ in half], [sizes[name] for _, sizes in half]),
+            60.0 * _slope([at for at, _ in half], [sizes[name] for _, sizes in half]), is_telling,
         )
         for name in sorted(everywhere)
     }  # fmt: skip
@@ -60,7 +65,7 @@ def growing(found: Mapping[str, Trend], roles: Sequence[str]) -> list[str]:
         f"memory of {role} grows by {found[role].slope:.1f} MiB a minute, from {found[role].middle:.0f} to "
         f"{found[role].end:.0f} MiB in the second half"
         for role in roles
-        if role in found and found[role].slope > FLAT_MIB_PER_MINUTE
+        if role in found and found[role].is_telling and found[role].slope > FLAT_MIB_PER_MINUTE
     ]
 
 

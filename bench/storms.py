@@ -71,7 +71,7 @@ PLANNED: Final[dict[tuple[str, str], Fault]] = {
 }
 _CLIENTS: Final = {MICROSOFT: CLIENT_ID, SALESFORCE: CLIENT_NAME}
 # Seconds between a strike and the next of its kind, at random up to twice as long.
-AGAIN_S: Final = 4.0
+AGAIN_S: Final = 10.0
 
 # What the services do by themselves: by service and switch, in words.
 BY_ITSELF: Final[dict[tuple[str, str], str]] = {

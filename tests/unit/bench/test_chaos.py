@@ -116,6 +116,7 @@ def test_memory_that_grows_is_told() -> None:
     assert found["leaking"].slope == pytest.approx(2.0)
     (told,) = growing(found, ("steady", "leaking", "away"))
     assert told.startswith("memory of leaking grows by 2.0 MiB a minute")
+    assert growing(trends(samples[:20]), ("steady", "leaking")) == []
     assert growing({"flat": Trend(1.0, 1.0, 1.0, FLAT_MIB_PER_MINUTE)}, ("flat",)) == []
 
 
