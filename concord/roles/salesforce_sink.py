@@ -66,6 +66,7 @@ class Rounds:
         self._salesforce = salesforce
         self._waiting: list[tuple[Command, asyncio.Future[Outcome]]] = []
         self._arrived = asyncio.Event()
+        self._tried: set[str] = set()  # commands that were sent and got no answer
         self._times: deque[float] = deque(maxlen=FLOOD_COMMANDS)  # of creates and marks
         self._task: asyncio.Task[None] | None = None
 
@@ -114,7 +115,9 @@ class Rounds:
             return
         commands = [command for command, _ in round_]
         try:
-            exchange = apply_commands(commands, now=datetime.now(UTC), names=await self._salesforce.names())
+            names = await self._salesforce.names()
+            tried = frozenset(self._tried.intersection(command.command_id for command in commands))
+            exchange = apply_commands(commands, now=datetime.now(UTC), names=names, tried=tried)
             results = await run_async(exchange, self._salesforce.client.send_async)
         except Exception as error:  # noqa: BLE001  # each waiting step gets it: the guard retries or quarantines
             if len(round_) > 1 and not isinstance(error, PASSING):
@@ -122,11 +125,16 @@ class Rounds:
                 for pair in round_:
                     await self._carry_out([pair])
                 return
+            self._tried.update(command.command_id for command in commands)
             for _, outcome in round_:
                 if not outcome.done():
                     outcome.set_exception(error)
             return
-        for (_, outcome), result in zip(round_, results, strict=True):
+        for (command, outcome), result in zip(round_, results, strict=True):
+            if isinstance(result, ConcordError):
+                self._tried.add(command.command_id)
+            else:
+                self._tried.discard(command.command_id)
             if outcome.done():
                 continue
             if isinstance(result, ConcordError):

@@ -8,7 +8,7 @@ effect is recognised.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -40,26 +40,32 @@ ROUND_MAX: Final = 600
 # How often one round writes to a record that somebody keeps saving. The edge tries again later.
 ATTEMPTS: Final = 3
 
+# That of the first create of a pair.
+FIRST_GENERATION: Final = 1
 
-def apply_command(command: Command, *, now: datetime, names: FieldNames) -> Exchange[Outcome]:
+
+def apply_command(
+    command: Command, *, now: datetime, names: FieldNames, tried: Container[str] = frozenset()
+) -> Exchange[Outcome]:
     """Carry out one command. Raises Throttled, Unavailable or AuthRejected when nothing can be said yet."""
-    (result,) = yield from apply_commands((command,), now=now, names=names)
+    (result,) = yield from apply_commands((command,), now=now, names=names, tried=tried)
     if isinstance(result, ServiceError):
         raise result
     return result
 
 
 def apply_commands(
-    commands: Sequence[Command], *, now: datetime, names: FieldNames
+    commands: Sequence[Command], *, now: datetime, names: FieldNames, tried: Container[str] = frozenset()
 ) -> Exchange[tuple[Outcome | ServiceError, ...]]:
     """Carry out commands of different pairs; one outcome each, in order, or the error after which to send it again.
 
-    Raises Throttled, Unavailable or AuthRejected when the round as a whole failed: all of it may be sent again. The
-    `requests` of the outcomes sum up to the calls of the round.
+    `tried` are the ids of commands that were sent before and got no answer: of a create that took effect then, somebody
+    may have deleted the record since. Raises Throttled, Unavailable or AuthRejected when the round as a whole failed:
+    all of it may be sent again. The `requests` of the outcomes sum up to the calls of the round.
     """
     assert len({command.pair_key for command in commands}) == len(commands) <= ROUND_MAX
     try:
-        return (yield from _round(commands, now, names))
+        return (yield from _round(commands, now, names, tried))
     except (Throttled, Unavailable, AuthRejected):
         raise
     except ServiceError as error:
@@ -68,16 +74,16 @@ def apply_commands(
     # A request that stood for several commands was refused as a whole: one of them is to blame. Each for itself.
     results: list[Outcome | ServiceError] = []
     for command in commands:
-        results += yield from apply_commands((command,), now=now, names=names)
+        results += yield from apply_commands((command,), now=now, names=names, tried=tried)
     return tuple(results)
 
 
 def _round(
-    commands: Sequence[Command], now: datetime, names: FieldNames
+    commands: Sequence[Command], now: datetime, names: FieldNames, tried: Container[str]
 ) -> Exchange[tuple[Outcome | ServiceError, ...]]:
     jobs = [Job(command, names) for command in commands]
     requests = [0]
-    yield from _counting(_carry_out(jobs, names), requests)
+    yield from _counting(_carry_out(jobs, names, tried), requests)
     share, rest = divmod(requests[0], len(jobs))
     return tuple(_outcome_of(job.command, job, now, share + (place < rest)) for place, job in enumerate(jobs))
 
@@ -110,7 +116,7 @@ def _counting(inner: Exchange[None], requests: list[int]) -> Exchange[None]:
         return
 
 
-def _carry_out(jobs: list[Job], names: FieldNames) -> Exchange[None]:
+def _carry_out(jobs: list[Job], names: FieldNames, tried: Container[str]) -> Exchange[None]:
     _keep_apart(jobs)
     # A mark is ours alone: there is nothing that it could overwrite, so it is written without looking first.
     yield from _judge([job for job in jobs if job.is_open and job.record_id and job.command.fields != (MARKS,)], names)
@@ -120,6 +126,8 @@ def _carry_out(jobs: list[Job], names: FieldNames) -> Exchange[None]:
             job.end(Result.REFUSED, "NO_KEY", "A create without a key would be made twice when it is tried again.")
     if not names.sync_key:
         yield from _find_again([job for job in creates if job.is_open], names)  # nothing else keeps it from being twice
+    unanswered = [job for job in creates if job.is_open and job.is_new and job.command.command_id in tried]
+    yield from _find_deleted([job for job in unanswered if job.command.generation == FIRST_GENERATION], names)
     for job in jobs:
         yield from _make_private(job, names)
     yield from _write(jobs, names)
@@ -281,6 +289,27 @@ def _move_out_of_rooms(job: Job, names: FieldNames) -> Exchange[None]:
     job.rows = [row for row in job.rows if row["Id"] not in rooms]
     job.groups = tuple(dict.fromkeys((*job.groups, ROOMS)))
     yield from _write([job], names)
+
+
+def _find_deleted(creates: list[Job], names: FieldNames) -> Exchange[None]:
+    """Creates whose record was made by an earlier try and deleted by somebody since: they end as gone, or the record
+    would come back. Only a pair's first: of a later one, the deleted record may be one from before."""
+    if not creates:
+        return
+    by_key = {job.key: job for job in creates}
+    key = names.sync_key or names.external_id
+    queries = [
+        wire.soql(f"SELECT Id, {key}, IsDeleted FROM Event WHERE IsChild = false AND {key} IN {wire.in_list(some)}",
+                  everything=True)
+        for some in wire.text_chunks(by_key)
+    ]  # fmt: skip
+    found: dict[str, list[bool]] = {}
+    for rows in (yield from wire.rows_of_each(queries)):
+        for row in rows:
+            found.setdefault(row[key], []).append(row["IsDeleted"])
+    for value, are_deleted in found.items():
+        if value in by_key and all(are_deleted):
+            by_key[value].end(Result.GONE, "ENTITY_IS_DELETED")
 
 
 def _find_again(creates: list[Job], names: FieldNames) -> Exchange[None]:

@@ -296,6 +296,40 @@ def test_a_new_record_deleted_before_we_read_it_is_gone() -> None:
     assert carry_out(command, deleting).result is Result.GONE
 
 
+@pytest.mark.parametrize("names", [NAMES, KEYLESS], ids=["by key", "by external id"])
+@pytest.mark.parametrize(("generation", "result"), [(1, Result.GONE), (2, Result.APPLIED)])
+def test_what_somebody_deleted_before_the_create_was_answered_stays_deleted(
+    generation: int, result: Result, names: FieldNames
+) -> None:
+    """Of a pair's first create. Of a later one nobody can tell whether the deleted record is one from before."""
+    org = build_lasting()
+    command = replace(create(content(org)), generation=generation)
+    insert = 0 if names.sync_key else 1  # without a key of our own it is first looked for
+    with pytest.raises(Unavailable):
+        run(apply_commands((command,), now=START, names=names), LossyWire(calls_to(org), {insert: "after"}))
+    assert len(own_events(org)) == 1
+    for row in own_events(org):
+        org.simulator.delete("Event", row["Id"])
+    tried = frozenset({command.command_id})
+    (outcome,) = run(apply_commands((command,), now=START, names=names, tried=tried), calls_to(org))
+    assert isinstance(outcome, Outcome)
+    assert outcome.result is result
+    assert len(own_events(org)) == (result is Result.APPLIED)
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_create_tried_before_still_makes_one_event(how: str) -> None:
+    """Whether or not it took effect then, and nobody deleted anything."""
+    org = build_lasting()
+    command = replace(create(content(org)), generation=1)
+    with pytest.raises(Unavailable):
+        run(apply_commands((command,), now=START, names=NAMES), LossyWire(calls_to(org), {0: how}))
+    tried = frozenset({command.command_id})
+    (outcome,) = run(apply_commands((command,), now=START, names=NAMES, tried=tried), calls_to(org))
+    assert isinstance(outcome, Outcome)
+    check(org, command, outcome)
+
+
 @pytest.mark.parametrize("how", LOST)
 def test_a_round_done_again_gives_each_pair_one_event(how: str) -> None:
     """A lost answer of a round of creates: none twice, all complete."""

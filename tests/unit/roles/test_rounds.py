@@ -33,10 +33,14 @@ class Service:
     def __init__(self, problems: dict[str, Exception]) -> None:
         self.problems = problems
         self.rounds: list[list[str]] = []
+        self.tried: list[frozenset[str]] = []
 
-    def apply(self, commands: Sequence[Command], **_: Any) -> Generator[Any, Any, tuple[Outcome | ServiceError, ...]]:
+    def apply(
+        self, commands: Sequence[Command], *, tried: frozenset[str], **_: Any
+    ) -> Generator[Any, Any, tuple[Outcome | ServiceError, ...]]:
         """Carry out a round."""
         self.rounds.append([one.pair_key for one in commands])
+        self.tried.append(tried)
         for one in commands:
             if one.pair_key in self.problems:
                 raise self.problems[one.pair_key]
@@ -167,3 +171,25 @@ def test_an_edit_takes_the_flood_along(monkeypatch: pytest.MonkeyPatch, has_edit
     asyncio.run(scenario())
     assert len(service.rounds) == 1
     assert (len(waits) == 1) is has_edit
+
+
+def test_what_was_sent_without_an_answer_is_known_when_it_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is answered: somebody may have dealt with what it made."""
+    service = Service({"a": Unavailable("No answer.", was_sent=True)})
+    monkeypatch.setattr(salesforce_sink, "apply_commands", service.apply)
+
+    async def names() -> FieldNames:
+        return FieldNames()
+
+    salesforce: Any = SimpleNamespace(client=SimpleNamespace(send_async=None), names=names)
+
+    async def scenario() -> None:
+        rounds = Rounds(salesforce)
+        await rounds.start()
+        for problems in (service.problems, {}, {}):
+            service.problems = problems
+            await asyncio.gather(rounds.carry_out(command("a")), return_exceptions=True)
+        await rounds.stop()
+
+    asyncio.run(scenario())
+    assert service.tried == [frozenset(), frozenset({"a#1"}), frozenset()]
