@@ -92,6 +92,12 @@ bench-streams: setup ## the same decisions over the same journal: Concord live a
 	mv .cache/bench/concord.pth "$$(.cache/bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	$(BIN)/python -m bench.contenders --entries $(ENTRIES)
 
+bench-scale: setup ## 2 and 4 reconcile workers over a backlog, one killed, one added: lost, repeated, recovery; ENTRIES=50000
+	$(BIN)/python -m bench.scale --entries $(ENTRIES)
+
+bench-rebuild: setup ## rebuild sync-state from 10,000, 100,000 and 1,000,000 journal entries: rate and memory
+	$(BIN)/python -m bench.rebuild
+
 # helm and Compose's own loader are built once, by Go; promtool comes out of Debian's package without being installed.
 deploy-tools: setup ## fetch what checks the deployment: helm, Compose's loader, promtool, hadolint, Kubernetes' schemas
 	test -x .cache/deploy/bin/python || $(PYTHON) -m venv .cache/deploy
@@ -157,4 +163,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost chaos flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost bench-streams bench-scale bench-rebuild chaos flow rules fmt lint types layers check wheel lock proto release-schemas clean

@@ -31,7 +31,7 @@ def main(
 ) -> None:
     """Measure latency, requests per change, memory and the pure core against real Kafka and the bundled simulators.
 
-    Takes two to three minutes. The figures belong to this machine: see docs/explanation/performance.md.
+    Takes two to three minutes. The figures belong to this machine, see docs/explanation/performance.md.
     """
     configure_logs("WARNING")
     # Asked to end, it has a broker and five workers to take along.

@@ -161,10 +161,15 @@ async def _write(broker: str, count: int, templates: list[bytes], partitions: in
     return written
 
 
+def fill_journal(broker: str, entries: int, partitions: int) -> list[int]:
+    """Write about so many entries to an empty journal; how many each partition has."""
+    templates = [encode(entry) for entry in one_life()]
+    return asyncio.run(_write(broker, max(1, entries // len(templates)), templates, partitions))
+
+
 def write_journal(broker: str, entries: int, partitions: int) -> int:
     """Write about so many entries to an empty journal that the reconcile group has all taken; how many they are."""
-    templates = [encode(entry) for entry in one_life()]
-    written = asyncio.run(_write(broker, max(1, entries // len(templates)), templates, partitions))
+    written = fill_journal(broker, entries, partitions)
     with admin_of(broker) as admin:
         set_offsets(admin, APP_NAME, {(SYNC_JOURNAL, number): count for number, count in enumerate(written)})
     return sum(written)

@@ -96,8 +96,9 @@ def room_left(tally: Tally, settings: Settings, partition: int, offset: int, now
     limit = settings.invitation_limit_per_hour
     if not limit:
         return None
-    since = _minute(now - HOUR)
-    mailed = sum(count for minute, count in _before(tally, offset).items() if minute >= since)
+    minutes = _before(tally, offset)
+    since = _minute(now - HOUR) if minutes else ""
+    mailed = sum(count for minute, count in minutes.items() if minute >= since)
     return max(0, share_of(limit, partition, tally.partitions) - mailed)
 
 
