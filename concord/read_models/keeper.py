@@ -39,6 +39,10 @@ class Behind(ConcordError):
     """A build has not come as far as the records that it was given: they must be read from `position` on."""
 
 
+class WentOn(ConcordError):
+    """A build has come further than it was when something was made of it."""
+
+
 @dataclass(frozen=True)
 class Fact:
     """One record of a lane; `value` None for one that nobody can read."""
@@ -110,11 +114,11 @@ class Keeper:
     def stands_at(self, transaction: Connection, model: ReadModel, positions: Mapping[int, Mapping[str, int]]) -> int:
         """The build in force of a model, which stays at these positions, by lane and topic, until the transaction ends.
 
-        Raises ConcordError when it stands elsewhere.
+        Raises WentOn when it stands elsewhere.
         """
         (row,) = [row for row in self._builds(transaction) if row.model == model.name]
         if any(self._lock(transaction, model.name, row.build, lane) != known for lane, known in positions.items()):
-            raise ConcordError(
+            raise WentOn(
                 f"`concord project` went on with {model.name} meanwhile: nothing was changed.",
                 "Try again; with much going on, stop it first.",
             )

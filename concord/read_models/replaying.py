@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 
 from concord.config import Config
 from concord.read_models.database import database_url, open_database, plainly
-from concord.read_models.keeper import TOPICS_READ, Fact, Keeper
+from concord.read_models.keeper import TOPICS_READ, Fact, Keeper, WentOn
 from concord.read_models.rebuilding import model_named, read_lanes
 from concord.read_models.writing import clean
 from concord.replay_ranges import Range, Start, ranges_of
@@ -32,6 +32,8 @@ from schemas.errors import ConcordError
 Positions = Mapping[int, Mapping[str, int]]
 """The next offset of each topic, by lane."""
 
+# How often a model is folded anew because it went on meanwhile.
+ATTEMPTS: Final = 3
 ADDED: Final = "added"
 CHANGED: Final = "changed"
 REMOVED: Final = "removed"
@@ -125,15 +127,23 @@ def replay_models(
     done = []
     try:
         for model in models:
-            positions = positions_in(engine, model)
-            taken = {
-                TopicPartition(name, lane): at for lane, ats in positions.items() for name, at in ats.items()
-                if topic in ("", name)
-            }  # fmt: skip
-            ranges = ranges_of(config.broker, taken, wanted, partitions=partitions, key=key)
-            done.append(
-                replay(engine, config.broker, model, positions, ranges, executes=executes, on_progress=on_progress)
-            )
+            for attempt in range(1, ATTEMPTS + 1):
+                positions = positions_in(engine, model)
+                taken = {
+                    TopicPartition(name, lane): at for lane, ats in positions.items() for name, at in ats.items()
+                    if topic in ("", name)
+                }  # fmt: skip
+                ranges = ranges_of(config.broker, taken, wanted, partitions=partitions, key=key)
+                try:
+                    found = replay(
+                        engine, config.broker, model, positions, ranges, executes=executes, on_progress=on_progress
+                    )
+                except WentOn:
+                    if attempt == ATTEMPTS:
+                        raise
+                else:
+                    done.append(found)
+                    break
     finally:
         engine.dispose()
     return done

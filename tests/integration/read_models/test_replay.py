@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, delete, insert, select, update
@@ -10,10 +11,11 @@ from support.history import REFUSED
 from support.read_model_facts import a_day, digests, kept
 from support.simulation_pairs import content
 
+from concord.config import Config
 from concord.read_models import replaying
-from concord.read_models.keeper import Fact, Keeper
-from concord.read_models.replaying import Replayed, positions_in, replay
-from concord.replay_ranges import Range
+from concord.read_models.keeper import Fact, Keeper, WentOn
+from concord.read_models.replaying import Replayed, positions_in, replay, replay_models
+from concord.replay_ranges import Range, Start
 from projections.read_models.catalogue import MODELS
 from projections.read_models.model import ReadModel
 from projections.read_models.tables import MOMENTS, NOTES, RUN_RECORDS, RUNS
@@ -121,3 +123,27 @@ def test_nothing_is_changed_when_the_model_went_on_meanwhile(engine: Engine, fac
     with pytest.raises(ConcordError, match="went on with timeline meanwhile"):
         replay(engine, "no broker", TIMELINE, positions, everything(engine, TIMELINE), executes=True)
     assert digests(engine) == before
+
+
+@pytest.mark.parametrize(("went_on", "is_found"), [(2, True), (3, False)])
+def test_a_model_that_went_on_is_folded_anew_a_few_times(
+    went_on: int, is_found: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`concord project` may take a record or two meanwhile; where it takes ever more, that is said."""
+    found = Replayed("timeline", 0, 0, (), is_executed=False)
+    answers = iter([*[WentOn("It went on.")] * went_on, found])
+
+    def replay_once(*_: object, **__: object) -> Replayed:
+        answer = next(answers)
+        if isinstance(answer, WentOn):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(replaying, "replay", replay_once)
+    monkeypatch.setattr(replaying, "ranges_of", lambda *_, **__: [])
+    config = Config(data_dir=tmp_path)
+    if is_found:
+        assert replay_models(config, ["timeline"], Start(is_earliest=True)) == [found]
+    else:
+        with pytest.raises(WentOn):
+            replay_models(config, ["timeline"], Start(is_earliest=True))
