@@ -127,10 +127,14 @@ def _sections(outcome: Outcome) -> Iterator[tuple[str, tuple[Row, ...]]]:
     yield (
         "Resident memory in MiB: start, middle, end, growth a minute in the second half",
         tuple(
-            (name, f"{one.start:.0f}  {one.middle:.0f}  {one.end:.0f}  {one.slope:+.2f}")
+            (name, f"{one.start:.0f}  {one.middle:.0f}  {one.end:.0f}  {one.slope:+.2f}{_unless(one.is_telling)}")
             for name, one in outcome.memory.items()
         ),
     )
+
+
+def _unless(is_telling: bool) -> str:
+    return "" if is_telling else " (too short to judge)"
 
 
 def run(seconds: float, rate: float, events: int, seed: int, say: Any) -> tuple[Verdict, Path]:

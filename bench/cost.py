@@ -34,6 +34,7 @@ from concord.demo_players import Outlook, Practifi
 from concord.dev import DevOptions, Environment, environment
 from concord.observing import configure_logs
 from concord.reading import fold_journal
+from concord.settling import wait_settled
 from schemas.changes import Side
 from schemas.errors import ConcordError
 from simulators.firm import build_firm
@@ -181,6 +182,10 @@ class _Busy:
         self._say("First exchange")
         before, inner, begun = self._meter.read(), self._meter.inner(), time.monotonic()
         self._players.users = [user for user in _enable(self._env).users if user.is_enabled]
+        while not self._observer.salesforce_creates and time.monotonic() - begun < EXCHANGE_S:
+            time.sleep(0.5)
+        # A busy machine asks nothing for a while in the middle of the work.
+        wait_settled(self._env.broker.address, EXCHANGE_S)
         ended = _until_quiet(self._meter, EXCHANGE_S)
         costs = self._costs
         costs.synced, costs.seconds = self._observer.salesforce_creates, ended - begun
