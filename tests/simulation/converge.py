@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from schemas.changes import Kind
+from schemas.changes import Kind, Side
+from schemas.commands import Action
 from schemas.settings import Direction, Settings, ShowAsList
 from schemas.state import PairState, Status
 from simulation.comparison import LABELS, STANDARD_LABELS, Meeting, differences, instant, of_outlook, of_practifi
@@ -14,6 +15,7 @@ from simulation.firm import START
 from simulation.holds import OPERATORS_REASONS, is_hold_true
 from simulation.outcome import Ending
 from simulation.people import is_date
+from streams.undo import UNDONE
 
 # Why an edit stays where it was made: codes of gates that hold back what a person changed on that side.
 HELD_BACK: Final = {
@@ -27,13 +29,13 @@ HELD_BACK: Final = {
 
 def i1_converge(ending: Ending) -> list[str]:
     """Both sides hold the same for every pair in scope; what is alone on a side has a reason that is true."""
-    return [*_unequal(ending), *_alone(ending), *_unsettled(ending)]
+    return [*_unequal(ending), *_alone(ending), *_unsettled(ending), *_misplaced(ending)]
 
 
 def _meetings(ending: Ending) -> Callable[[str], Meeting]:
     services = ending.world.services
     records = {one.address: one.contact_id for one in services.clients if one.address}
-    records |= {one.address: one.salesforce_id for one in services.people}
+    records |= {one.address: one.salesforce_id for one in services.people if not one.is_shared}
     records |= {one.address: one.calendar_id for one in services.places if one.calendar_id}
     settings = ending.world.settings
     owners = {one.address: one.salesforce_id for one in settings.users if one.is_enabled}
@@ -157,6 +159,16 @@ def _is_left_behind(ending: Ending, event: dict[str, Any]) -> bool:
     return (
         is_date(event) and not event["isOrganizer"] and any(side == "graph" for side, _ in ending.world.diary.deleted)
     )
+
+
+def _misplaced(ending: Ending) -> Iterator[str]:
+    """What a user of several mailboxes makes in Practifi stands in the primary one (rule 3.primary)."""
+    for command in ending.commands.values():
+        if (command.side, command.action) != (Side.GRAPH, Action.CREATE) or command.reason == UNDONE:
+            continue
+        user = ending.world.settings.user_of_mailbox(command.mailbox)
+        if user is None or (len(ending.world.settings.mailboxes_of(user.salesforce_id)) > 1 and not user.is_primary):
+            yield f"{command.command_id} makes an event in {command.mailbox[-8:]}, not its user's primary mailbox"
 
 
 def _holders(ending: Ending) -> dict[tuple[str, str], list[str]]:

@@ -16,12 +16,14 @@ STRANGERS: Final = ("una@elsewhere.example", "vic@elsewhere.example")
 
 @dataclass(frozen=True)
 class Person:
-    """A user of the firm: their mailbox, address, Salesforce user."""
+    """A user of the firm: their mailbox, address, Salesforce user. `is_shared` for a further mailbox that a user is the
+    nominated one of: its address is no record's."""
 
     name: str
     mailbox: str
     address: str
     salesforce_id: str = ""
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,24 @@ def draw_clients(rng: random.Random) -> list[Client]:
         Client(f"Client{number}", f"Name{number}", "" if number == 0 else f"client{number}@clients.example")
         for number in range(count)
     ]
+
+
+DESK: Final = Person("Front Desk", "00000000-0000-4000-8000-200000000000", f"desk@{DOMAIN}", is_shared=True)
+
+
+def with_desk(settings: Settings, desk: Person, rng: random.Random) -> Settings:
+    """The shared mailbox belongs to its nominated user, one of whose mailboxes is the primary one (rule 3.primary)."""
+    nominated = settings.user_of_record(desk.salesforce_id)
+    assert nominated is not None
+    is_primary = rng.random() < 0.4
+    shared = replace(
+        nominated, mailbox=desk.mailbox, address=desk.address, name=desk.name, is_primary=is_primary,
+        is_enabled=nominated.is_enabled and rng.random() < 0.85,
+    )  # fmt: skip
+    shared = replace(shared, outbound_since=nominated.outbound_since if shared.is_enabled else None)
+    nominated = replace(nominated, is_primary=not is_primary)
+    others = (user for user in settings.users if user.mailbox != nominated.mailbox)
+    return replace(settings, users=tuple(sorted((*others, nominated, shared), key=lambda user: user.mailbox)))
 
 
 def before_preflight(settings: Settings, rng: random.Random) -> Settings:

@@ -25,6 +25,7 @@ from schemas.directory import DirectoryEntry
 from schemas.settings import Settings
 from simulation.faults import Faults
 from simulation.firm import (
+    DESK,
     DOMAIN,
     NO_CALENDAR,
     PLACES,
@@ -35,6 +36,7 @@ from simulation.firm import (
     draw_clients,
     draw_people,
     draw_settings,
+    with_desk,
 )
 from simulation.people import FORBIDDEN
 from simulation.transport import (
@@ -74,7 +76,9 @@ class Services:
         self._rng = rng
         self._tick = tick
         people, clients = draw_people(rng), draw_clients(rng)
-        users = tuple(User(one.mailbox, one.name, one.address, one.address) for one in people)
+        has_desk = extra.random() < 0.2
+        mailboxes = (*people, *([DESK] if has_desk else []))
+        users = tuple(User(one.mailbox, one.name, one.address, one.address) for one in mailboxes)
         rooms = tuple(Room(one.mailbox, one.name, one.address) for one in PLACES)
         tenant = Tenant(
             "cccccccc-1111-4222-8333-444455556666", DOMAIN, users=users, rooms=rooms, apps=(CONCORD, OUTLOOK)
@@ -94,7 +98,12 @@ class Services:
         self.clients = [replace(one, contact_id=self._seed_client(one)) for one in clients]
         self.places = [replace(one, calendar_id=self._seed_calendar(one)) for one in PLACES]
         self.salesforce_simulator.seal()
-        self.settings: Settings = before_preflight(draw_settings(rng, self.people), extra)
+        self.settings: Settings = draw_settings(rng, self.people)
+        if has_desk:
+            desk = replace(DESK, salesforce_id=extra.choice(self.people).salesforce_id)
+            self.people.append(desk)
+            self.settings = with_desk(self.settings, desk, extra)
+        self.settings = before_preflight(self.settings, extra)
         self.names = WITHOUT_ORIGIN if rng.random() < 0.2 else WITH_ORIGIN
         if not self.names.origin and rng.random() < 0.7:
             self.settings = replace(self.settings, outbound_origins=("ui", "unknown"))

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.settings import READERS
 from simulation import faults
-from simulation.firm import before_preflight, draw_people, draw_settings
+from simulation.firm import DESK, before_preflight, draw_people, draw_settings, with_desk
 from simulation.run import SETTINGS, Report, run
 
 # Runs of every test run; one takes less than a second.
@@ -59,6 +59,21 @@ def test_some_firms_have_not_confirmed_a_preflight() -> None:
     assert 0 < len(closed) < len(firms)
     assert not any(one.writes_outbound for one in closed)
     assert {one.shadow for one in closed} == {True, False}
+
+
+def test_user_with_a_shared_mailbox_has_one_primary_mailbox() -> None:
+    """It is the user's own or the shared one, and the shared one does not always take part."""
+    kinds = set()
+    for seed in range(1, 101):
+        rng = random.Random(seed)
+        people = [replace(one, salesforce_id=one.name) for one in draw_people(rng)]
+        desk = replace(DESK, salesforce_id=people[0].salesforce_id)
+        settings = with_desk(draw_settings(rng, people), desk, rng)
+        assert not settings.lacks_primary(desk.salesforce_id)
+        shared = settings.user_of_mailbox(DESK.mailbox)
+        assert shared is not None
+        kinds.add((shared.is_primary, shared.is_enabled))
+    assert kinds == {(is_primary, is_enabled) for is_primary in (True, False) for is_enabled in (True, False)}
 
 
 def test_faults_are_many_and_of_every_sort() -> None:
