@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from projections.written import noted
+from projections.written import noted, with_true_tag
 from schemas.calendar import CalendarEvent
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
@@ -422,7 +422,7 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
         if _edited(command, command.content, outcome.item.content):
             held = _met(replace(held, origin=UNTOLD), outcome.item)
     else:
-        held = _answered(held, outcome.item, command, is_echo=True)
+        held = _answered(held, with_true_tag(outcome.item, command, held.item), command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)
 
 

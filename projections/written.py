@@ -1,4 +1,4 @@
-"""Which values were written to a pair's Microsoft 365 event, and when: a fold of the writes that took effect. Pure."""
+"""What our writes did to a pair's Microsoft 365 event: which values, when, and whether our tag. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from schemas.changes import Side
+from schemas.changes import Item, Side
 from schemas.commands import Action, Command
 from schemas.groups import MARKS, MEMBERS
 from schemas.state import PairState
@@ -20,6 +20,14 @@ def noted(state: PairState, command: Command, at: datetime) -> PairState:
     """The pair with this write remembered, if it changed what an event in Microsoft 365 holds."""
     digest = values_digest(command)
     return replace(state, written=(*lately(state, at), f"{at.isoformat()} {digest}")) if digest else state
+
+
+def with_true_tag(item: Item, command: Command, before: Item | None) -> Item:
+    """A write's answer with the tag that the event bears. Microsoft 365 never shows it in an answer, so a sink takes it
+    as written; a write that left it alone left what was there."""
+    if command.side is not Side.GRAPH or MARKS in command.fields or before is None or before.id != item.id:
+        return item
+    return replace(item, sync_key=before.sync_key)
 
 
 def lately(state: PairState, now: datetime) -> tuple[str, ...]:

@@ -92,6 +92,15 @@ def test_applied_update_with_a_target_takes_the_target_as_base() -> None:
     assert state.graph.base == replace(meeting(), subject="Target")
 
 
+@pytest.mark.parametrize(("fields", "tag"), [((SUBJECT,), ""), ((SUBJECT, MARKS), "m:1")])
+def test_answer_tells_our_tag_only_where_it_was_written(fields: tuple[str, ...], tag: str) -> None:
+    """An event that came from Outlook stays without it, though every answer of the sink names it."""
+    state, sent = under_way(agreed(), Side.GRAPH, Action.UPDATE, id="G", fields=fields, content=WRITTEN, source=WRITTEN)
+    state = after(state, answered(sent, item=graph_item(WRITTEN, id="G", modified_at=LATER, sync_key="m:1")))
+    assert state.graph.item is not None
+    assert (state.graph.item.content.subject, state.graph.item.sync_key) == ("Written", tag)
+
+
 def test_applied_marks_move_no_base() -> None:
     """Without a source nothing was carried across."""
     state, sent = under_way(agreed(), Side.SALESFORCE, Action.UPDATE, id="S", fields=("marks",), content=WRITTEN)
