@@ -52,9 +52,15 @@ test: setup ## run every test that this machine can run
 	$(BIN)/python -m pytest tests --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
 	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests --show-capture=no --last-failed --last-failed-no-failures none; }
 
-setup-extras: setup ## install what only some tests need: other people's clients, as root on Debian PostgreSQL
+screenshots: setup ## write every page of the console, light and dark, narrow and wide, to docs/images
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser --show-capture=no
+
+setup-extras: setup ## install what only some tests need: a browser, other people's clients, as root on Debian PostgreSQL
 	test -x .cache/thirdparty/bin/python || $(PYTHON) -m venv .cache/thirdparty
 	.cache/thirdparty/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/thirdparty/python/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/browser/requirements.lock
+	@if test "$$(id -u)" = 0 && command -v apt-get > /dev/null && ! command -v chromium chromium-browser google-chrome > /dev/null; then \
+	  apt-get install --yes --quiet --no-install-recommends chromium > /dev/null || echo "Chromium was not installed: its tests are skipped."; fi
 	@if test "$$(id -u)" = 0 && command -v apt-get > /dev/null && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then \
 	  apt-get install --yes --quiet --no-install-recommends postgresql > /dev/null || echo "PostgreSQL was not installed: its tests are skipped."; fi
 	@test -f .cache/thirdparty/registry/quarkus-run.jar || ! command -v mvn > /dev/null || (cd .cache/thirdparty && mvn --batch-mode --quiet dependency:copy \
@@ -148,6 +154,8 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --output-file tests/thirdparty/python/requirements.lock tests/thirdparty/python/requirements.in
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
+	  --no-header --constraint requirements.lock --output-file tests/browser/requirements.lock tests/browser/requirements.in
+	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --output-file tests/deploytools/requirements.lock tests/deploytools/requirements.in
 	$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe \
 	  --no-header --output-file bench/thirdparty/requirements.lock bench/thirdparty/requirements.in
@@ -163,4 +171,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup setup-extras deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost bench-streams bench-scale bench-rebuild chaos flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras screenshots deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost bench-streams bench-scale bench-rebuild chaos flow rules fmt lint types layers check wheel lock proto release-schemas clean

@@ -346,10 +346,14 @@ def holding(found: dict[str, Any] | None, wanted: dict[str, Any]) -> dict[str, A
 
 
 @contextmanager
-def running(state_dir: Path, *, users: int = 3, contacts: int = 12, events: int = 18) -> Iterator[Running]:
-    """A small firm with Concord running beside it, nobody enabled yet."""
+def running(
+    state_dir: Path, *, users: int = 3, contacts: int = 12, events: int = 18, console: bool = False
+) -> Iterator[Running]:
+    """A small firm with Concord running beside it, nobody enabled yet; with its console and what that reads, if asked
+    for."""
     seed = build_firm(datetime.now(UTC), users=users, contacts=contacts, events=events)
-    with environment(DevOptions(port_base=0, seed=seed, state_dir=state_dir)) as env:
+    options = DevOptions(port_base=0, seed=seed, state_dir=state_dir, console=console, read_models=console)
+    with environment(options) as env:
         variables = env.simulators.environment()
         outlook = Outlook(env.simulators.graph_url, variables["GRAPH_TOKEN"])
         practifi = Practifi(env.simulators.salesforce_url, variables["SF_TOKEN"], variables["SF_VERSION"])

@@ -12,6 +12,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 ROLES: Final = "tests/integration/roles"
+BROWSER: Final = "tests/browser/"
 # Those that kill roles and broker or keep a role away: half of the time.
 HALTED: Final = tuple(f"{ROLES}/test_{name}.py" for name in ("lag_under_load", "rebuild", "replay", "storm"))
 BROKER: Final = (
@@ -19,13 +20,17 @@ BROKER: Final = (
     "tests/integration/test_schema_registry.py",
 )  # fmt: skip
 # What takes longest, the longest first. All else follows in the order of names.
-FIRST: Final = (*HALTED, ROLES, "tests/simulation/", *BROKER, "tests/e2e/", "tests/thirdparty/", "tests/integration/")
+FIRST: Final = (
+    *HALTED, ROLES, BROWSER, "tests/simulation/", *BROKER, "tests/e2e/", "tests/thirdparty/", "tests/integration/",
+)  # fmt: skip
 
 
 def unit_of(path: str) -> str:
     """What a test file runs together with."""
     if path.startswith(f"{ROLES}/"):
         return f"{ROLES}, halted" if path in HALTED else ROLES
+    if path.startswith(BROWSER):
+        return BROWSER
     return "tests/integration with a broker" if path.startswith(BROKER) else path
 
 
