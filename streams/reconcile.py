@@ -13,7 +13,7 @@ from projections.sync_state import DROPPED, other, side_of, with_side
 from schemas.calendar import CalendarEvent
 from schemas.changes import Item, Kind, Side
 from schemas.commands import Action, Verdict
-from schemas.groups import ALL, BODY, CONTENT, INBOUND, LOCATION, MARKS, PEOPLE, ROOMS, TEAMS, TIME, take
+from schemas.groups import ALL, BODY, CONTENT, INBOUND, JOIN_URL, LOCATION, MARKS, PEOPLE, ROOMS, TEAMS, TIME, take
 from schemas.settings import Settings
 from schemas.state import PairState, SideState, Status
 from schemas.values import replace
@@ -125,6 +125,8 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     if inbound or is_new:
         blocked_in = inbound_gate(graph, state.graph.base or view, settings, now)
         inbound = () if blocked_in is not None else inbound
+        if blocked_in == "out_of_range" and not is_new and _is_link_awaited(difference, view, salesforce.content):
+            inbound = (JOIN_URL,)
     if outbound:
         state, blocked_out = _hold_back(state, outbound, settings, now)
         outbound = () if blocked_out is not None else outbound
@@ -198,6 +200,12 @@ def _is_written(shown: CalendarEvent, written: CalendarEvent, group: str) -> boo
     """Whether a side shows what was written; the block that Teams adds to a body does not count."""
     is_body = group == BODY and bool(shown.join_url)
     return not is_edited(shown, written, BODY) if is_body else bool(value(shown, group) == value(written, group))
+
+
+def _is_link_awaited(difference: Difference, view: CalendarEvent, held: CalendarEvent) -> bool:
+    """Whether Microsoft 365 says where to join what Practifi made a Teams meeting: an answer to our own write, however
+    far away the event is."""
+    return JOIN_URL in difference.inbound and view.is_teams and held.is_teams and not is_private(view)
 
 
 def _has_answers(state: PairState, view: CalendarEvent) -> bool:

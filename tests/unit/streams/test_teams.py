@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.builders import CLIENT, meeting
+from support.builders import CLIENT, firm_settings, meeting, span
 from support.pair_looks import last, lone, only, sent, short
 from support.pair_world import World, a_pair
 
@@ -53,6 +53,19 @@ def test_teams_ticked_in_practifi_goes_out_and_its_url_comes_back() -> None:
     world.settle()
     assert only(world, SALESFORCE).join_url == URL
     assert [(side, set(fields)) for side, _, fields in sent(world, before)] == [(SALESFORCE, {BODY, JOIN_URL})]
+    assert world.settle() == 0
+
+
+@pytest.mark.rule("6.teams", "7.14")
+def test_the_url_comes_back_from_beyond_the_inbound_range() -> None:
+    """It answers what Practifi asked for; what people do there to so distant an event stays there."""
+    settings = firm_settings(inbound_years=1, outbound_months=36)
+    world = lone(SALESFORCE, meeting(is_teams=True, span=span(days=700)), settings=settings)
+    (graph_id,) = world.items[GRAPH]
+    world.edit(GRAPH, graph_id, join_url=URL, body=BLOCK, location="Elsewhere")
+    world.settle()
+    held = only(world, SALESFORCE)
+    assert (held.join_url, held.location) == (URL, meeting().location)
     assert world.settle() == 0
 
 
