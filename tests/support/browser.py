@@ -106,7 +106,7 @@ def faults_of(page: Page, *rules: str) -> list[str]:
 
 
 def keep(page: Page, path: Path) -> None:
-    """Write the page, down to `KEPT_PX`, as a PNG of its most frequent colours: areas and text keep theirs exactly."""
+    """Write the page, down to `KEPT_PX`, as a PNG of its most frequent colours: links, errors and marks keep theirs."""
     from io import BytesIO
 
     from PIL import Image
