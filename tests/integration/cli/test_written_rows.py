@@ -193,8 +193,8 @@ def test_a_row_that_went_wrong_is_shown_and_put_right(
     wait_until_kept(config, firm)
     sound = digests(config)
     engine = open_database(database_url(config))
+    build = Keeper(engine).active()["timeline"]
     with engine.begin() as transaction:
-        build = Keeper(engine).active()["timeline"]
         offset = transaction.execute(select(func.min(MOMENTS.c.offset)).where(MOMENTS.c.build == build)).scalar()
         here = and_(MOMENTS.c.build == build, MOMENTS.c.partition == 0, MOMENTS.c.offset == offset)
         transaction.execute(update(MOMENTS).where(here).values(moment="{}"))
