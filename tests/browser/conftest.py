@@ -41,9 +41,9 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium. Ended with its module: while it is driven, nothing else in this process can run an event loop."""
     with chromium() as started:
         yield started
 
