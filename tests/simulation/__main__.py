@@ -43,8 +43,11 @@ def mutant_named(name: str | None) -> Mutant:
 
 
 def run_one(seed: int, steps: int, mutant: str | None) -> Report:
-    """One seed in a worker process, without its story."""
-    return replace(run(seed, steps, mutant_named(mutant)), trace=[])
+    """One seed in a worker process, without its story. What stops a run is its finding; the other seeds go on."""
+    try:
+        return replace(run(seed, steps, mutant_named(mutant)), trace=[])
+    except Exception as fault:  # noqa: BLE001  # told with the seed, and the command ends 1
+        return Report(seed, [f"the run stopped: {type(fault).__name__}: {fault}"])
 
 
 def run_many(seeds: range, options: argparse.Namespace) -> int:

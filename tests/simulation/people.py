@@ -330,8 +330,8 @@ class Practifi:
         return f"{owner.name} makes {record['Subject']!r} in Practifi ({made[10:15]})"
 
     def _invite(self, event_id: str, owner_id: str) -> None:
-        ids = [one.salesforce_id for one in self.people if one.salesforce_id != owner_id]
-        ids += [one.contact_id for one in self.clients]
+        users = dict.fromkeys(one.salesforce_id for one in self.people)  # some have two mailboxes, and stand here twice
+        ids = [user for user in users if user != owner_id] + [one.contact_id for one in self.clients]
         for relation in self.rng.sample(ids, self.rng.choice((0, 1, 2))):
             self.request("POST", "/sobjects/EventRelation", {"EventId": event_id, "RelationId": relation})
         if self.rng.random() < 0.25:
