@@ -198,7 +198,9 @@ def _is_reason_true(
     deleted = {native for _, native in ending.world.diary.deleted}
     if pair.is_detached:
         became_series = pair.graph.item is not None and pair.graph.item.kind is Kind.SERIES_MASTER
-        return bool(deleted) or became_series
+        # Who is taken off a meeting loses their copy of it: a deletion, where no other copy is looked at.
+        is_taken_off = any((side, group) == ("graph", "people") for side, _, group in ending.world.diary.touched)
+        return bool(deleted) or became_series or is_taken_off
     match pair.reason:
         case "shadow" | "not_edited_since":
             return len(history) > 1
