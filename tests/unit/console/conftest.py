@@ -5,6 +5,7 @@ Imported in the fixtures, when the filter of warnings is in force: importing kaf
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
     from support.console import Console
 
 
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
     from concord.console import accounts
 
-    monkeypatch.setattr(accounts, "PASSES", 1)
-    monkeypatch.setattr(accounts, "MEMORY_KIB", 8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "PASSES", 1)
+        patch.setattr(accounts, "MEMORY_KIB", 8)
+        yield
 
 
 @pytest.fixture

@@ -34,6 +34,12 @@ def address(page: Page) -> str:
     return page.path.replace("{", "").replace("}", "")
 
 
+@pytest.fixture(scope="module")
+def shut(tmp_path_factory: pytest.TempPathFactory) -> Console:
+    """One console for all tests in which it does nothing: that it stays as it was is what they check."""
+    return console_at(tmp_path_factory.mktemp("shut"))
+
+
 def snapshot(console: Console) -> tuple[object, ...]:
     """Everything that a page could have changed."""
     return (list(console.desk.saved), list(console.desk.acts), console.accounts.all())
@@ -54,49 +60,49 @@ def test_every_route_of_the_application_is_a_page_or_a_file(console: Console) ->
 
 
 @pytest.mark.parametrize("page", GUARDED, ids=name_of)
-def test_nothing_without_sign_in(console: Console, page: Page) -> None:
+def test_nothing_without_sign_in(shut: Console, page: Page) -> None:
     """Nothing without sign in."""
-    before = snapshot(console)
-    seen = console.browser().ask(page.method, address(page), headers=FORM if page.method == "POST" else {})
+    before = snapshot(shut)
+    seen = shut.browser().ask(page.method, address(page), headers=FORM if page.method == "POST" else {})
     assert (seen.status, seen.goes_to) in ((303, "/sign-in"), (401, ""))
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "A" * 43, "é", "\\x00"])
-def test_a_made_up_cookie_is_no_sign_in(console: Console, cookie: str) -> None:
+def test_a_made_up_cookie_is_no_sign_in(shut: Console, cookie: str) -> None:
     """A made up cookie is no sign in."""
-    browser = console.browser()
+    browser = shut.browser()
     seen = browser.get("/", headers={"cookie": f"concord={cookie}".encode()})
     assert (seen.status, seen.goes_to) == (303, "/sign-in")
 
 
 @pytest.mark.parametrize("page", [page for page in GUARDED if page.needs is not Role.VIEWER], ids=name_of)
-def test_nothing_with_a_lower_role(console: Console, page: Page) -> None:
+def test_nothing_with_a_lower_role(shut: Console, page: Page) -> None:
     """Nothing with a lower role."""
     assert page.needs is not None
-    before = snapshot(console)
+    before = snapshot(shut)
     for role in Role:
         if role < page.needs:
-            browser = console.browser(role)
+            browser = shut.browser(role)
             token = dict(browser.get("/").form("/sign-out"))["token"]
             seen = browser.ask(page.method, address(page), headers=FORM, content=f"token={token}")
             assert seen.status == 403
             assert f"needs the role {page.needs.word}" in seen.text
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 @pytest.mark.parametrize("page", [page for page in FORMS if page.needs is not None], ids=name_of)
 @pytest.mark.parametrize("token", ["", "token=", "token=0", "token=another"])
-def test_nothing_without_the_forms_own_token(console: Console, page: Page, token: str) -> None:
+def test_nothing_without_the_forms_own_token(shut: Console, page: Page, token: str) -> None:
     """Nothing without the forms own token."""
-    before = snapshot(console)
-    browser = console.browser(Role.ADMINISTRATOR)
+    before = snapshot(shut)
+    browser = shut.browser(Role.ADMINISTRATOR)
     if token == "token=another":
-        token = "token=" + dict(console.browser(Role.ADMINISTRATOR).get("/").form("/sign-out"))["token"]
+        token = "token=" + dict(shut.browser(Role.ADMINISTRATOR).get("/").form("/sign-out"))["token"]
     seen = browser.ask(page.method, address(page), headers=FORM, content=token)
     assert seen.status == 403
     assert "not made for you" in seen.text
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
     assert browser.get("/settings/sync").status == 200, "still signed in"
 
 
@@ -120,22 +126,22 @@ ELSEWHERE = (
 
 @pytest.mark.parametrize("headers", [{name: value} for name, value in ELSEWHERE])
 @pytest.mark.parametrize("page", FORMS, ids=name_of)
-def test_nothing_from_a_page_of_others(console: Console, page: Page, headers: dict[str, str]) -> None:
+def test_nothing_from_a_page_of_others(shut: Console, page: Page, headers: dict[str, str]) -> None:
     """Nothing from a page of others."""
-    before = snapshot(console)
-    browser = console.browser(Role.ADMINISTRATOR)
+    before = snapshot(shut)
+    browser = shut.browser(Role.ADMINISTRATOR)
     token = dict(browser.get("/").form("/sign-out"))["token"]
     seen = browser.post(address(page), [("token", token)], headers=headers)
     assert seen.status == 403
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 @pytest.mark.parametrize("page", FORMS, ids=name_of)
 @pytest.mark.parametrize("has_length", [True, False])
-def test_ten_megabytes_are_refused(console: Console, page: Page, has_length: bool) -> None:
+def test_ten_megabytes_are_refused(shut: Console, page: Page, has_length: bool) -> None:
     """Ten megabytes are refused."""
-    before = snapshot(console)
-    browser = console.browser(Role.ADMINISTRATOR)
+    before = snapshot(shut)
+    browser = shut.browser(Role.ADMINISTRATOR)
     taken = 0
 
     async def parts() -> object:
@@ -147,7 +153,7 @@ def test_ten_megabytes_are_refused(console: Console, page: Page, has_length: boo
     body = b"x" * 10_000_000 if has_length else parts()
     seen = browser.ask("POST", address(page), headers=FORM, content=body)
     assert seen.status == 413
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 @pytest.mark.parametrize("page", FORMS, ids=name_of)
@@ -159,13 +165,13 @@ def test_ten_megabytes_are_refused(console: Console, page: Page, has_length: boo
         (FORM["content-type"], b"a=1&" * 6000),
     ],
 )  # fmt: skip
-def test_what_is_no_form_is_refused(console: Console, page: Page, kind: str, body: bytes) -> None:
+def test_what_is_no_form_is_refused(shut: Console, page: Page, kind: str, body: bytes) -> None:
     """What is no form is refused."""
-    before = snapshot(console)
-    browser = console.browser(Role.ADMINISTRATOR)
+    before = snapshot(shut)
+    browser = shut.browser(Role.ADMINISTRATOR)
     seen = browser.ask("POST", address(page), headers={"content-type": kind}, content=body)
     assert seen.status == 400
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 def own_token(browser: Browser) -> str:
@@ -175,16 +181,16 @@ def own_token(browser: Browser) -> str:
 
 @pytest.mark.parametrize("page", OPERATIONS, ids=name_of)
 @pytest.mark.parametrize("bearer", ["", "concord_", "concord_made-up", "x" * 5000, "Basic"])
-def test_no_operation_with_a_made_up_token(console: Console, page: Page, bearer: str) -> None:
+def test_no_operation_with_a_made_up_token(shut: Console, page: Page, bearer: str) -> None:
     """Also beside a session that would do: a token that is sent is the one that counts."""
-    before = snapshot(console)
-    browser = console.browser(Role.ADMINISTRATOR)
+    before = snapshot(shut)
+    browser = shut.browser(Role.ADMINISTRATOR)
     given = "Basic YTpi" if bearer == "Basic" else f"Bearer {bearer}"
     seen = browser.ask(page.method, page.path, headers={"authorization": given})
     assert seen.status == 401
     assert seen.response.headers["content-type"] == "application/problem+json"
     assert seen.response.headers["www-authenticate"] == "Bearer"
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 @pytest.mark.parametrize("page", OPERATIONS, ids=name_of)
@@ -203,24 +209,24 @@ def test_no_operation_for_a_program_of_a_lower_role(console: Console, page: Page
 
 
 @pytest.mark.parametrize("page", WRITES, ids=name_of)
-def test_no_write_by_a_session_without_its_own_token(console: Console, page: Page) -> None:
+def test_no_write_by_a_session_without_its_own_token(shut: Console, page: Page) -> None:
     """Nor with the token of another, nor from a page of others."""
-    before = snapshot(console)
-    browser = console.browser(Role.ADMINISTRATOR)
-    own, others = own_token(browser), own_token(console.browser(Role.ADMINISTRATOR))
+    before = snapshot(shut)
+    browser = shut.browser(Role.ADMINISTRATOR)
+    own, others = own_token(browser), own_token(shut.browser(Role.ADMINISTRATOR))
     tries = [{}, {"x-concord-token": ""}, {"x-concord-token": others}]
     tries += [{"x-concord-token": own, name: value} for name, value in ELSEWHERE]
     for headers in tries:
         seen = browser.ask(page.method, page.path, headers=JSON | headers, content="{}")
         assert (seen.status, seen.response.headers["content-type"]) == (403, "application/problem+json")
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 @pytest.mark.parametrize("page", WRITES, ids=name_of)
-def test_what_is_no_body_of_an_operation_is_refused(console: Console, page: Page) -> None:
+def test_what_is_no_body_of_an_operation_is_refused(shut: Console, page: Page) -> None:
     """Ten megabytes, no JSON, another kind, JSON of another shape; nothing of it comes back."""
-    before = snapshot(console)
-    browser = console.browser(Role.ADMINISTRATOR)
+    before = snapshot(shut)
+    browser = shut.browser(Role.ADMINISTRATOR)
     own = {"x-concord-token": own_token(browser)}
     tries = [
         (JSON, b"x" * 10_000_000, 413), (JSON, b"{", 400), (JSON, b"\xff", 400), (JSON, b"[" * 100_000, 400),
@@ -233,14 +239,14 @@ def test_what_is_no_body_of_an_operation_is_refused(console: Console, page: Page
         seen = browser.ask(page.method, page.path, headers=headers | own, content=body)
         assert (seen.status, seen.response.headers["content-type"]) == (status, "application/problem+json"), body[:9]
         assert "4711" not in seen.response.text
-    assert snapshot(console) == before
+    assert snapshot(shut) == before
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
-def test_every_answer_carries_the_headers(console: Console, page: Page) -> None:
+def test_every_answer_carries_the_headers(shut: Console, page: Page) -> None:
     """Every answer carries the headers."""
-    browser = console.browser(Role.ADMINISTRATOR)
-    for seen in (browser.ask(page.method, address(page)), console.browser().ask(page.method, address(page))):
+    browser = shut.browser(Role.ADMINISTRATOR)
+    for seen in (browser.ask(page.method, address(page)), shut.browser().ask(page.method, address(page))):
         headers = seen.response.headers
         assert headers["content-security-policy"] == POLICY
         assert headers["x-content-type-options"] == "nosniff"
@@ -255,9 +261,9 @@ def test_the_policy_allows_no_inline_script_or_style() -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in GUARDED if page.method == "GET"], ids=name_of)
-def test_pages_hold_no_inline_script_or_style(console: Console, page: Page) -> None:
+def test_pages_hold_no_inline_script_or_style(shut: Console, page: Page) -> None:
     """Pages hold no inline script or style."""
-    seen = console.browser(Role.ADMINISTRATOR).get(address(page))
+    seen = shut.browser(Role.ADMINISTRATOR).get(address(page))
     for tag, held in seen.reader.tags:
         assert tag != "style"
         assert not any(name.startswith(("on", "hx-on")) or name == "style" for name in held), held
@@ -265,18 +271,18 @@ def test_pages_hold_no_inline_script_or_style(console: Console, page: Page) -> N
 
 
 @pytest.mark.parametrize("page", GUARDED, ids=name_of)
-def test_every_form_that_is_shown_has_its_token(console: Console, page: Page) -> None:
+def test_every_form_that_is_shown_has_its_token(shut: Console, page: Page) -> None:
     """Every form that is shown has its token."""
     if page.method == "GET":
-        seen = console.browser(Role.ADMINISTRATOR).get(address(page))
+        seen = shut.browser(Role.ADMINISTRATOR).get(address(page))
         methods = [held for tag, held in seen.reader.tags if tag == "form" and held.get("method") == "post"]
         assert all(dict(seen.form(str(held["action"]))).get("token") for held in methods)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "[", "console.example:99999x"])
-def test_other_names_for_this_address_are_not_answered(console: Console, host: str) -> None:
+def test_other_names_for_this_address_are_not_answered(shut: Console, host: str) -> None:
     """Other names for this address are not answered."""
-    seen = console.browser().get("/sign-in", headers={"host": host})
+    seen = shut.browser().get("/sign-in", headers={"host": host})
     assert seen.status == 421
 
 
@@ -363,9 +369,9 @@ def test_a_part_that_renews_itself_leads_to_sign_in(console: Console) -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/users", 405)])
-def test_what_is_not_there(console: Console, method: str, path: str, status: int) -> None:
+def test_what_is_not_there(shut: Console, method: str, path: str, status: int) -> None:
     """What is not there."""
-    assert console.browser().ask(method, path).status == status
+    assert shut.browser().ask(method, path).status == status
 
 
 def test_a_body_of_the_largest_size_is_read(console: Console) -> None:
