@@ -54,11 +54,14 @@ TIMERS: Final = {
     "CONCORD_GRAPH_TIMER_S": "30",
     "CONCORD_SALESFORCE_POLL_S": "30",
     "CONCORD_SALESFORCE_OVERLAP_S": "120",
+    "CONCORD_SALESFORCE_LATE_S": "60",
     "CONCORD_DIRECTORY_S": "120",
     "CONCORD_SWEEP_S": "60",
 }
-# A late notification, a round of every timer, and the time after which a poll takes an origin for unknown, in seconds.
-NET_S: Final = 70.0
+# What may still follow once all that was read is worked off, in seconds: a save of which no change event told waits for
+# one, is judged by Salesforce's deletion log, which knows whole minutes, and goes out with a later poll. A late
+# notification or a round of any other timer takes less.
+NET_S: Final = 60.0 + 60.0 + 2 * 30.0
 # How long an event is left alone after a change of it showed: an answer that was lost may be asked for again and again
 # until then, and what is changed on the other side meanwhile is a conflict, in which Microsoft 365 rightly wins.
 REST_S: Final = 60.0
@@ -226,6 +229,7 @@ class _Run:
     def _rest(self, before: Any, settings: Settings, changes: Sequence[Expected]) -> Outcome:
         """Wait for every net below, then until both sides agree or the time is over."""
         begun = time.monotonic()
+        wait_settled(self._broker, SETTLE_S)
         time.sleep(NET_S)
         looks = 0
         while True:
