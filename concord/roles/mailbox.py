@@ -74,7 +74,8 @@ class MailboxLook:
     async def read(self, cursor: GraphCursor) -> None:
         """Read every page; raises what the exchanges raise, after which the next look goes on from what was saved."""
         run = Run(cursor.mailbox, self.rows, self.means.tell, self.means.known)
-        seen: set[str] = set()
+        seen: set[str] = set()  # in windows that were read to their end
+        seen_here: set[str] = set()  # in the window that is being read
         here: set[str] = set()
         elsewhere: set[str] = set()
         position, is_last, started = 0, False, self.means.now()
@@ -89,7 +90,7 @@ class MailboxLook:
                 )  # fmt: skip
             except ResyncNeeded:
                 cursor, position = restart(cursor), 0
-                here, elsewhere = set(), set()
+                seen, seen_here, here, elsewhere = set(), set(), set(), set()
                 continue
             await self._remember(run, page.changes)
             await run.tell(page.changes)
@@ -97,11 +98,14 @@ class MailboxLook:
                 self.means.put_aside(broken)
             await self.rows.acknowledged()
             await self._follow_series(run, page)
+            if page.begins:
+                seen_here, here = set(), set()
+            seen_here |= page.seen_ids
             here = (here - page.seen_ids) | page.alive_ids
-            if page.position != position:
+            if page.is_last or page.position != position:
+                seen, seen_here = seen | seen_here, set()
                 here, elsewhere = set(), elsewhere | here
             cursor, position, is_last = page.cursor, page.position, page.is_last
-            seen |= page.seen_ids
             run.save(self.cursor_row, encode(cursor))
         if cursor.is_resync:
             # Ids known from the log that a full read did not bring are asked for, one by one.

@@ -72,7 +72,8 @@ class Page:
 
     Publish the changes, then save `cursor`; ask for the next page with both `cursor` and `position` until `is_last`.
     `seen_ids` are the ids this page spoke of. While `cursor.is_resync`, ids known from before that no page spoke of
-    must go through `verify_missing` once the round is over: their absence alone deletes nothing.
+    must go through `verify_missing` once the round is over: their absence alone deletes nothing. A page that `begins`
+    its window takes back what pages of the same window said earlier in the round.
     """
 
     changes: tuple[Change, ...]
@@ -85,6 +86,7 @@ class Page:
     alive_ids: frozenset[str] = frozenset()
     """Those of `seen_ids` that the page last showed as events of this window."""
     window: DeltaWindow | None = None
+    begins: bool = False
     series: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Each series that was sent anew -> its instances in `window`: id -> start. Those known from before that start in
     the window and are not among them have vanished and must go through `verify_missing`."""
@@ -145,6 +147,7 @@ def read_page(
     if not window.link:
         reply = yield wire.delta(cursor.mailbox, window.start_utc, window.end_utc, reach.page_size)
     rows, next_link, delta_link = _read_rows(reply)
+    begins = not window.link
     if next_link and next_link == window.link:
         raise Unavailable("Microsoft Graph answered a page that leads back to itself.", was_sent=False)
     told = frozenset() if cursor.is_resync else own
@@ -159,8 +162,7 @@ def read_page(
     alive = frozenset(event_id for event_id, is_removed in latest.items() if not is_removed)
     return Page(
         readings.changes, readings.unreadable, readings.skipped, cursor, following, is_last, frozenset(latest), alive,
-        window,
-        _series_in(rows, reach.series_until_utc),
+        window, begins, _series_in(rows, reach.series_until_utc),
     )  # fmt: skip
 
 

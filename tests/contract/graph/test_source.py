@@ -237,9 +237,11 @@ def test_a_token_that_dies_in_the_middle_of_a_round_costs_nothing() -> None:
     sim = build_graph()
     fill(sim, 9)
     reader = Reader(sim)
-    assert not reader.page().is_last
+    first = reader.page()
+    assert (first.begins, first.is_last) == (True, False)
     sim.expire_delta_tokens()
     reader.round()
+    assert [page.begins for page in reader.pages] == [True, True, False, False]
     assert reader.subjects() == truth(sim)
 
 

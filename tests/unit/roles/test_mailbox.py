@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from connectors.graph.source import Page, Reach, Readings
 from schemas.changes import Change, Kind, Side
 from schemas.codec import decode, encode
 from schemas.cursors import DeltaWindow, GraphCursor, SeriesInstances
+from schemas.errors import ResyncNeeded
 
 MAILBOX = "mailbox-ann"
 WINDOW = DeltaWindow(NOW - timedelta(days=30), NOW + timedelta(days=300), "link")
@@ -52,7 +53,7 @@ class Desk:
     """A table, a log, and what Graph answers: pages in turn, and which events exist. The process ends when so many
     changes were told."""
 
-    pages: list[Page]
+    pages: list[Page | ResyncNeeded]
     existing: set[str] = field(default_factory=set)
     rows: dict[bytes, bytes] = field(default_factory=dict)
     log: list[Change] = field(default_factory=list)
@@ -72,7 +73,10 @@ class Desk:
 
     def next_page(self, *_: Any, **__: Any) -> Page:
         """Stands for `read_page`."""
-        return self.pages.pop(0)
+        found = self.pages.pop(0)
+        if isinstance(found, ResyncNeeded):
+            raise found
+        return found
 
     def verify(self, _: str, ids: Sequence[str], **__: Any) -> Readings:
         """Stands for `verify_missing`: what exists is read, the rest is gone."""
@@ -110,7 +114,7 @@ class Desk:
         return {change.id for change in self.log if change.item is None}
 
 
-def knowing(*numbers: int, pages: list[Page], existing: set[str] | None = None) -> Desk:
+def knowing(*numbers: int, pages: list[Page | ResyncNeeded], existing: set[str] | None = None) -> Desk:
     """A desk that knows these dates of M."""
     desk = Desk(pages, existing or set())
     starts = {f"d{number}": START for number in numbers}
@@ -156,3 +160,32 @@ def test_date_told_before_a_crash_is_asked_for_after_it(monkeypatch: pytest.Monk
     desk.pages, desk.breaks_after = [page(master(), date(1), series={"M": {"d1": START}})], 10**9
     assert desk.look(monkeypatch) == {"d1"}
     assert desk.removed == {"d2"}
+
+
+def single(name: str) -> Change:
+    """A single event, as read."""
+    return Change(Side.GRAPH, name, NOW, graph_item(id=name), MAILBOX)
+
+
+def anew(*changes: Change, begins: bool = True, is_last: bool = True) -> Page:
+    """A page of a window whose place was lost."""
+    read = page(*changes, is_last=is_last)
+    return replace(read, begins=begins, cursor=replace(read.cursor, is_resync=True))
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [page(single("A"), is_last=False), anew(single("B"))],
+        [page(single("A"), is_last=False), anew(single("B"), is_last=False), anew(begins=False)],
+        [page(single("A"), is_last=False), ResyncNeeded("The token is dead."), anew(single("B"))],
+    ],
+    ids=["at a page behind", "and more pages follow", "twice over"],
+)
+def test_event_deleted_while_a_window_is_begun_anew_is_asked_for(
+    pages: list[Page | ResyncNeeded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window showed it, then lost its place; from its start on it does not show it any more."""
+    desk = Desk(pages)
+    desk.look(monkeypatch)
+    assert (desk.asked, desk.removed) == (["A"], {"A"})
