@@ -16,7 +16,7 @@ from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TEAMS, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKnown, Seen
-from schemas.state import IMPORTED, UNTOLD, PairState, SideState
+from schemas.state import AWAITING_ORIGIN, IMPORTED, UNTOLD, PairState, SideState
 from schemas.topics import SYNC_JOURNAL
 from schemas.undo import Undo
 from schemas.values import replace
@@ -303,7 +303,8 @@ def _told(held: SideState, item: Item) -> SideState:
     is_same_save = held.edited_at == item.modified_at or held.origin == UNTOLD
     if not is_news or not is_same_save:
         return held
-    return replace(held, origin=item.origin, held_back="" if held.held_back == IMPORTED else held.held_back)
+    is_open_again = held.held_back in (IMPORTED, AWAITING_ORIGIN)
+    return replace(held, origin=item.origin, held_back="" if is_open_again else held.held_back)
 
 
 def _is_known(held: SideState, item: Item) -> bool:

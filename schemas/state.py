@@ -12,12 +12,14 @@ from schemas.changes import Item
 from schemas.commands import Command, Hold
 from schemas.undo import Undo
 
-# `SideState.origin` of a save that a sink met: no source has read it yet, so nobody said how it came about.
+# `SideState.origin` of a save of which nobody has said yet how it came about: a sink met it, or a poll saw it first and
+# its change event may still come.
 UNTOLD: Final = "?"
 # `SideState.origin` of what an operator asked for by name: it may go out.
 OPERATOR: Final = "!operator"
-# `SideState.held_back` of a save whose origin may not go out.
+# `SideState.held_back` of a save whose origin may not go out, and of one whose origin nobody has told yet.
 IMPORTED: Final = "imported"
+AWAITING_ORIGIN: Final = "awaiting_origin"
 
 
 class Status(StrEnum):

@@ -13,7 +13,7 @@ from schemas.calendar import CalendarEvent, TimeSpan
 from schemas.changes import Item
 from schemas.groups import OWNER, PEOPLE, ROOMS, TEAMS
 from schemas.settings import Settings, UserSetting
-from schemas.state import IMPORTED, SideState
+from schemas.state import AWAITING_ORIGIN, IMPORTED, UNTOLD, SideState
 from streams.mapping import DURATION_MAX, carries_people, is_private, is_truncated, participants
 from streams.origins import may_go_out
 
@@ -80,7 +80,7 @@ def outbound_gate(
     if edited_at is None or user.outbound_since is None or edited_at < user.outbound_since:
         return "not_edited_since"
     if not may_go_out(here.origin, settings):
-        return IMPORTED
+        return AWAITING_ORIGIN if here.origin == UNTOLD else IMPORTED
     blocked = _edit_gate(item, graph, agreed, groups)
     if blocked is not None:
         return blocked

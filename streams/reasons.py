@@ -44,6 +44,7 @@ REASONS: Final[dict[str, Reason]] = _table(
     ("too_long", "7.22", "Salesforce refuses events longer than 14 days."),
     ("attendee_copy", "7.12", "An attendee's copy: the organizer's copy leads."),
     ("imported", "7.4", "Saved by an import, by other software or in an unknown way: goes out when saved in Practifi."),
+    ("awaiting_origin", "7.4", "Salesforce has not said yet how this was saved; it is decided again when it does."),
     ("not_edited_since", "7.5", "Already in Practifi when outbound sync began: goes out when next edited."),
     ("attendees_only", "7.6", "Only the attendee list changed in Practifi: nothing goes out."),
     ("no_invitations", "7.18", "Send Invitations is not ticked, or it is private: its attendees stay in Practifi."),

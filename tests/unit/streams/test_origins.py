@@ -157,6 +157,21 @@ def test_origin_that_a_source_told_outlives_the_sinks_answer() -> None:
     assert state.salesforce.origin == "ui"
 
 
+def test_edit_whose_origin_nobody_told_yet_says_so_until_somebody_does() -> None:
+    """A poll saw the save before its change event came. What follows decides it: the event, or that none came."""
+    world = World(settings=firm_settings(outbound_origins=("ui", "unknown")))
+    _, graph, record = a_pair(world, first=Side.SALESFORCE)
+    world.origin = UNTOLD
+    world.edit(Side.SALESFORCE, record, location="Room 2")
+    world.settle()
+    assert (world.decisions[-1].reason, world.items[Side.GRAPH][graph].content.location) == ("awaiting_origin", "")
+    told = world.items[Side.SALESFORCE]
+    told[record] = replace(told[record], origin="")
+    world.read_again(Side.SALESFORCE)
+    world.settle()
+    assert world.items[Side.GRAPH][graph].content.location == "Room 2"
+
+
 @pytest.mark.parametrize(
     ("first", "then", "held"),
     [
@@ -180,7 +195,8 @@ def test_later_word_about_the_same_save_counts_when_it_knows_more(first: str, th
 
     state, _ = folded(agreed(), read(first))
     assert (state.salesforce.origin, state.salesforce.edited_at) == (first, later)
-    state = with_side(state, Side.SALESFORCE, replace(state.salesforce, held_back="imported"))
+    reason = "awaiting_origin" if first == UNTOLD else "imported"
+    state = with_side(state, Side.SALESFORCE, replace(state.salesforce, held_back=reason))
     state, _ = folded(state, read(then))
     assert (state.salesforce.origin, state.salesforce.edited_at) == (held, later)
-    assert state.salesforce.held_back == ("imported" if held == first else "")
+    assert state.salesforce.held_back == (reason if held == first else "")

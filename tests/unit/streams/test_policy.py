@@ -27,7 +27,7 @@ from schemas.calendar import Attendee, CalendarEvent, Response, Sensitivity, Tim
 from schemas.changes import Item
 from schemas.groups import BODY, CONTENT, OWNER, PEOPLE, SUBJECT
 from schemas.settings import Direction
-from schemas.state import SideState
+from schemas.state import UNTOLD, SideState
 from streams.policy import deletion_gate, inbound_gate, inbound_range, outbound_gate, user_of
 from streams.reasons import REASONS
 
@@ -295,7 +295,7 @@ def outbound(content: CalendarEvent | None = None, **call: Any) -> str | None:
     return outbound_gate(**(usual | call))
 
 
-BEFORE_GROUPS = {"user_disabled", "direction", "not_edited_since", "imported"}
+BEFORE_GROUPS = {"user_disabled", "direction", "not_edited_since", "imported", "awaiting_origin"}
 FLAGGED = {"send_invitations": True}
 CROWD = tuple(replace(STRANGER, address=f"{n}@x.example") for n in range(51))
 OUTBOUND_FACTORS = {
@@ -317,6 +317,7 @@ OUTBOUND_FACTORS = {
         Level("not begun", "not_edited_since", {"users": (replace(ANN, outbound_since=None),)}),
         Level("imported", "imported", call={"origin": "com/salesforce/api/bulkapi/66.0"}),
         Level("unknown", "imported", call={"origin": ""}),
+        Level("untold", "awaiting_origin", call={"origin": UNTOLD}),
     ),
     "groups": (
         Level("content"),
