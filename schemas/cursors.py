@@ -50,9 +50,9 @@ class SalesforceCursor:
     """Where the polling of one object stands.
 
     `since` is the highest SystemModstamp read (None = nothing yet, read everything); the next read starts an overlap
-    earlier, because a long transaction commits late under an old stamp. `recent` maps record id -> digest of what
-    was sent for stamps inside the overlap, so that the overlap is not sent twice. `deleted_since` is where the
-    deletion log was read up to.
+    earlier, because a long transaction commits late under an old stamp. `recent` maps record id -> mark of what was
+    sent for stamps inside the overlap, so that the overlap is not sent twice: filled while a poll lasts, each mark is
+    kept in a row of its own. `deleted_since` is where the deletion log was read up to.
     """
 
     name: str

@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
 
 from concord.roles.change_stream import replay_row
 from concord.roles.poll import PollMeans
-from concord.roles.removals import Rows, Run
+from concord.roles.removals import Run
+from concord.roles.told_marks import KeptMarks, Table, mark_row
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.notices import Heard, hear
 from connectors.salesforce.source import NEVER
 from schemas.changes import Wakeup
 from schemas.cursors import SalesforceCursor
-
-MARK_ROW: Final = b"told/"
-
-
-class Table(Rows, Protocol):
-    """What is used of a lane beside its rows."""
-
-    def delete(self, row: bytes) -> None:
-        """Remove a row, there or not."""
-
-    def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Rows that begin with a prefix, sorted."""
-
-
-class KeptMarks(Mapping[str, str]):
-    """The marks by record id: young ones are rows of their own, a poll gathers them into its cursor."""
-
-    def __init__(self, table: Table, cursor: SalesforceCursor) -> None:
-        self._table = table
-        self._gathered = cursor.recent
-
-    def __getitem__(self, record_id: str) -> str:
-        raw = self._table.get(MARK_ROW + record_id.encode())
-        return self._gathered[record_id] if raw is None else raw.decode()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._gathered.keys() | young_marks(self._table).keys())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def young_marks(table: Table) -> dict[str, str]:
-    """The marks that no poll has gathered yet."""
-    return {row.removeprefix(MARK_ROW).decode(): mark.decode() for row, mark in table.items(MARK_ROW)}
-
-
-def forget(table: Table, record_ids: Iterator[str]) -> None:
-    """A poll gathered these marks."""
-    for record_id in record_ids:
-        table.delete(MARK_ROW + record_id.encode())
 
 
 @dataclass(frozen=True)
@@ -83,7 +41,7 @@ class Capture:
                 self.means.put_aside(broken)
             await self.table.acknowledged()
             for record_id, mark in heard.marks.items():
-                run.save(MARK_ROW + record_id.encode(), mark.encode())
+                run.save(mark_row(record_id), mark.encode())
             is_incomplete = heard.is_incomplete
         if wakeup.replay_id:
             run.save(replay_row(wakeup.topic), bytes.fromhex(wakeup.replay_id))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from concord.roles.removals import Known, Rows, Run, Tell
+from concord.roles.removals import Known, Run, Tell
+from concord.roles.told_marks import Table, kept_marks, mark_row
 from connectors.exchange import Exchange
 from connectors.salesforce.fields import FieldNames
 from connectors.salesforce.fresh import Unreadable
@@ -49,12 +50,15 @@ class EventPoll:
     cursor_row: bytes
     names: FieldNames
     overlap_s: float
-    rows: Rows
+    rows: Table
     means: PollMeans
 
     async def read(self, cursor: SalesforceCursor) -> None:
         """Read every page; raises what the exchanges raise, after which the next poll goes on from the last page."""
         run = Run(cursor.name, self.rows, self.means.tell, self.means.known)
+        kept: Mapping[str, str] = kept_marks(self.rows)
+        held = frozenset(kept)
+        cursor = replace(cursor, recent={**cursor.recent, **kept})
         wanted = wanted_of(await self.means.settings())
         position, is_last, needs_full_read = "", False, False
         while not is_last:
@@ -74,11 +78,22 @@ class EventPoll:
             cursor, position, is_last = page.cursor, page.position, page.is_last
             needs_full_read = needs_full_read or page.needs_full_read
             if not needs_full_read:
-                run.save(self.cursor_row, encode(cursor))
+                kept = self._save(run, cursor, kept)
         if needs_full_read:
             await self._verify(run)
-            run.save(self.cursor_row, encode(cursor))
+            self._save(run, cursor, kept)
         await run.end(await self.means.settings())
+        for record_id in held - cursor.recent.keys():
+            self.rows.delete(mark_row(record_id))  # nothing will meet it again
+
+    def _save(self, run: Run, cursor: SalesforceCursor, kept: Mapping[str, str]) -> Mapping[str, str]:
+        """Write where the poll stands, behind the marks that changed; returns the marks as they are now."""
+        marks = cursor.recent
+        for record_id, mark in marks.items():
+            if kept.get(record_id) != mark:
+                run.save(mark_row(record_id), mark.encode())
+        run.save(self.cursor_row, encode(replace(cursor, recent={})))
+        return marks
 
     async def _verify(self, run: Run) -> None:
         """The deletion log has a gap: every id known from the log is asked for."""

@@ -6,7 +6,6 @@ Change events say at once what was saved, and how; polls are the net below. With
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,7 +15,7 @@ from concord.broker_access import app_options
 from concord.config import Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
-from concord.roles.capture import Capture, forget, young_marks
+from concord.roles.capture import Capture
 from concord.roles.change_stream import ChangeStream
 from concord.roles.connections import attach
 from concord.roles.directories import is_salesforces, publish
@@ -149,13 +148,9 @@ class SalesforceSource:
             self.timer.looked(EVENT_KEY)
 
     async def _poll(self, lane: Lane) -> None:
-        young = young_marks(lane)
-        cursor = _cursor(lane)
-        cursor = replace(cursor, recent={**cursor.recent, **young})
         names = await self.salesforce.names()
         poll = EventPoll(EVENT_KEY.encode(), names, self._config.salesforce_overlap_s, lane, self._means(lane))
-        await poll.read(cursor)
-        forget(lane, iter(young))
+        await poll.read(_cursor(lane))
 
     def _means(self, lane: Lane) -> PollMeans:
         return PollMeans(

@@ -35,8 +35,9 @@ FIRST_REACH: Final = timedelta(hours=1)
 # Before anything was told.
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-# Records remembered so that the overlap is not sent twice. Forgotten ones are sent again, which changes nothing.
-RECENT_MAX: Final = 4000
+# Records remembered so that the overlap is not sent twice. Forgotten ones are sent again with every poll that meets
+# them, so there is room for some 300 bytes each of an hour in which 25 a second change and nothing says how.
+RECENT_MAX: Final = 100_000
 
 
 @dataclass(frozen=True)
