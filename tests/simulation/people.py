@@ -397,6 +397,9 @@ class Practifi:
             self._change_people(record)
         if "rooms" in groups:
             self._change_room(record)
+        done = {"people", "rooms"} & set(groups)
+        if done:  # and kept, even if the service refuses the rest
+            self.diary.touch("salesforce", record["Id"], *sorted(done))
         fields: dict[str, Any] = {}
         for group in groups:
             fields |= self.edited(group, record) if group not in {"people", "rooms"} else {}
