@@ -48,9 +48,15 @@ down: ## end what `make up` left running, if anything
 # so three at a time keep two cores busy. Tests that kill and freeze real processes on a shared machine can fail for the
 # machine's sake. What failed is run once more, alone and visibly: a test that passes only then is a fault to be found,
 # not a test to be trusted.
-test: setup ## run every test that this machine can run
-	$(BIN)/python -m pytest tests --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
-	  { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests --show-capture=no --last-failed --last-failed-no-failures none; }
+SIDE_BY_SIDE = $(BIN)/python -m pytest tests --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder
+LONG := "long and not soak and not deploy"
+ONCE_MORE = { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests --show-capture=no --last-failed --last-failed-no-failures none
+
+test: setup ## run the tests, but for the long ones
+	$(SIDE_BY_SIDE) || $(ONCE_MORE); }
+
+test-long: setup ## run the long tests: whole days, and roles and brokers that are killed
+	$(SIDE_BY_SIDE) -m $(LONG) || $(ONCE_MORE) -m $(LONG); }
 
 screenshots: setup ## write every page of the console, light and dark, narrow and wide, to docs/images
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser --show-capture=no
@@ -138,7 +144,7 @@ types: setup ## mypy, strict
 layers: setup ## import-linter: who may import whom
 	$(BIN)/lint-imports
 
-check: lint types layers test ## what CI runs
+check: lint types layers test test-long ## what CI runs
 
 wheel: setup ## build the wheel and run the unit tests against it
 	rm -rf dist .cache/wheel-venv
@@ -171,4 +177,4 @@ release-schemas: setup ## keep the current schemas as released ones
 clean: ## remove what was built and cached in this folder
 	rm -rf $(VENV) .cache tests/thirdparty/node/node_modules .concord dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
-.PHONY: help setup setup-extras screenshots deploy-tools deploy-check demo up down test test-unit contract sim soak bench bench-cost bench-streams bench-scale bench-rebuild chaos flow rules fmt lint types layers check wheel lock proto release-schemas clean
+.PHONY: help setup setup-extras screenshots deploy-tools deploy-check demo up down test test-long test-unit contract sim soak bench bench-cost bench-streams bench-scale bench-rebuild chaos flow rules fmt lint types layers check wheel lock proto release-schemas clean

@@ -7,6 +7,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+from support.long_tests import LongTests
 from support.scheduling import Scheduling
 
 
@@ -14,6 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Excuse kafka-python 3.0 for reading its message schemas through functions that Python 3.11 deprecates."""
     config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
     config.pluginmanager.register(Scheduling())
+    config.pluginmanager.register(LongTests())
     os.environ.pop("COLUMNS", None)  # what is printed must not depend on the terminal of who runs the tests
 
 

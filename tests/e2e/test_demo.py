@@ -134,6 +134,7 @@ def left_behind(home: Path) -> list[str]:
 
 
 @pytest.mark.broker
+@pytest.mark.long
 def test_a_day_at_the_firm_ends_with_both_sides_agreeing(day: Demo) -> None:
     """Exit code 0; every act was seen, mails are as predicted, nothing doubled, the killed worker came back."""
     demo = day
@@ -156,6 +157,7 @@ def test_a_day_at_the_firm_ends_with_both_sides_agreeing(day: Demo) -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.long
 def test_with_one_comparison_rule_broken_the_demo_fails_and_ctrl_c_ends_it(day: Demo, tmp_path: Path) -> None:
     """The same day with Out of Office expected to be Busy: differences, exit code 1, logs kept where it says.
 

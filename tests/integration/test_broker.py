@@ -262,6 +262,7 @@ def test_a_paused_broker_answers_nothing_and_loses_nothing(broker: DevelopmentBr
 
 
 @pytest.mark.broker
+@pytest.mark.long
 def test_a_killed_broker_comes_back_with_its_data_and_stops_in_order(tmp_path: Path) -> None:
     """Kill -9, restart: same address, same records; a later run on the same folder finds them too."""
     folder = tmp_path / "kafka"

@@ -152,6 +152,7 @@ def _once_then(first: Any, later: Any) -> Any:
     return call
 
 
+@pytest.mark.long
 def test_a_person_is_erased_and_everything_else_is_as_it_was(told: Firm, tmp_path: Path) -> None:
     """Shown first; then no record of hers mentions her but that of the event which still does; folds, offsets, times,
     keys and groups are those of before, and the event tells that it was erased."""

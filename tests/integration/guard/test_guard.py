@@ -38,6 +38,7 @@ def lab(broker: DevelopmentBroker, tmp_path: Path) -> Iterator[Lab]:
         yield made
 
 
+@pytest.mark.long
 def test_killed_workers_on_a_stalling_broker_lose_nothing(broker: DevelopmentBroker, lab: Lab) -> None:
     """SIGKILL under load, again and again, while the broker freezes 250 ms of every 400, with one lane and with eight:
     each input has its output, the table is the fold of the inputs in their order, the local databases agree, and the
@@ -130,6 +131,7 @@ def test_a_stop_does_not_wait_for_a_step_that_hangs(lab: Lab) -> None:
     assert lab.outputs() == []
 
 
+@pytest.mark.long
 def test_two_workers_share_and_hand_over_under_load(lab: Lab) -> None:
     """A second worker comes and the first one goes while records flow: nothing is lost between them."""
     with lab.toy("w1", worker="") as first, lab.toy("w2", worker="") as second:

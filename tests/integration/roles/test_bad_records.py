@@ -85,6 +85,7 @@ def quarantined(firm: Running) -> dict[tuple[str, int, int], Read]:
     return found
 
 
+@pytest.mark.long
 def test_bad_records_are_quarantined_and_hold_nobody_up(firm: Running) -> None:
     """Five kinds of nonsense in every partition of every topic that an agent reads: each stands in quarantine with its
     bytes, its key and Connect's headers, every partition moves on, and what people do afterwards is synced."""

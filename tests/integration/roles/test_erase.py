@@ -18,7 +18,7 @@ from concord.roles.reconcile import STATE_TABLE
 from concord.table_versions import version_in_use
 from schemas.topics import SYNC_JOURNAL
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 
 def test_workers_go_on_from_a_rewritten_log(firm: Running) -> None:

@@ -22,7 +22,7 @@ from concord.telemetry.probes import probes
 from concord.telemetry.progress import State
 from schemas.topics import SALESFORCE_COMMANDS
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 GROUP = "concord-sink-salesforce"
 RULES = Path(__file__).parents[3] / "deploy" / "prometheus" / "rules.yml"

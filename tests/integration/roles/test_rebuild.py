@@ -24,7 +24,7 @@ from schemas.journal import JournalEntry
 from schemas.topics import DEFAULT_PARTITIONS, SYNC_JOURNAL
 from streams.stage import fold_partition
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 Table = dict[tuple[int, bytes], bytes]
 

@@ -13,7 +13,7 @@ from concord.replaying import execute, follow, plan
 from concord.roles.reconcile import STATE_TABLE
 from concord.table_versions import version_in_use
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 
 def test_replaying_everything_changes_nothing_and_writes_nothing(firm: Running) -> None:

@@ -30,7 +30,7 @@ from concord.processes import ROLES
 from schemas.commands import Outcome
 from schemas.topics import SYNC_OUTCOMES
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 SEED = int(os.environ.get("SEED", "11"))
 # Kills of each role in one storm.

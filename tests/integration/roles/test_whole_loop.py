@@ -185,6 +185,7 @@ def test_all_day_and_private_entries_cross_both_ways(firm: Running) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_dead_cursor_costs_a_full_read_and_no_event(firm: Running) -> None:
     """While the Graph source is away every delta token dies, one meeting is deleted and one edited. The full read finds
     both, and nothing else is touched: what it does not bring is asked for by its id (rule 7.19)."""
