@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from concord.asking import Asking
+from connectors.graph.listing import Listed
 from connectors.graph.source import Page, Reach, Readings, read_page, restart, verify_missing
 from connectors.salesforce.drift import DriftPage, read_some
 from connectors.salesforce.drift import read_page as read_every
@@ -68,9 +69,10 @@ async def read_mailbox(
 ) -> None:
     """Everything that a source reads of a mailbox the first time, and what else the log holds of it."""
     cursor, position, is_last, beginnings = GraphCursor(mailbox), 0, False, BEGINNINGS
+    listed: Listed = {}
     while not is_last:
         try:
-            page: Page = await graph.ask(partial(read_page, cursor, reach, now=now, position=position))
+            page: Page = await graph.ask(partial(read_page, cursor, reach, now=now, position=position, listed=listed))
         except ResyncNeeded:
             beginnings -= 1
             if not beginnings:
@@ -78,7 +80,7 @@ async def read_mailbox(
             cursor, position = restart(cursor), 0
             continue
         live.take(Side.GRAPH, page.changes, (broken.id for broken in page.unreadable))
-        cursor, position, is_last = page.cursor, page.position, page.is_last
+        cursor, position, is_last, listed = page.cursor, page.position, page.is_last, page.listed
     await read_again(graph, live, mailbox, [one for one in known if not live.knows(Side.GRAPH, one)], now)
 
 

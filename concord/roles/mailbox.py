@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from concord.roles.removals import Known, Rows, Run, Tell
 from connectors.exchange import Exchange
+from connectors.graph.listing import Listed
 from connectors.graph.source import (
     Page,
     Reach,
@@ -79,13 +80,14 @@ class MailboxLook:
         here: set[str] = set()
         elsewhere: set[str] = set()
         position, is_last, started = 0, False, self.means.now()
+        listed: Listed = {}
         ahead = await self.means.ask(look_ahead(cursor, self.reach))
         while not is_last:
             try:
                 page: Page = await self.means.ask(
                     read_page(
                         cursor, self.reach, now=started, position=position, ahead=ahead, own=self.own,
-                        elsewhere=elsewhere,
+                        elsewhere=elsewhere, listed=listed,
                     )
                 )  # fmt: skip
             except ResyncNeeded:
@@ -105,7 +107,7 @@ class MailboxLook:
             if page.is_last or page.position != position:
                 seen, seen_here = seen | seen_here, set()
                 here, elsewhere = set(), elsewhere | here
-            cursor, position, is_last = page.cursor, page.position, page.is_last
+            cursor, position, is_last, listed = page.cursor, page.position, page.is_last, page.listed
             run.save(self.cursor_row, encode(cursor))
         if cursor.is_resync:
             # Ids known from the log that a full read did not bring are asked for, one by one.

@@ -1,8 +1,9 @@
 """What changed in a mailbox's default calendar, page by page: pure exchanges, nothing sent here, no clock.
 
 A delta row is only a hint. It lacks our tag, and its removals also name events that merely left the window (rule
-7.19). So every row is read again, twenty a request, and only an event whose own address answers "not found" counts
-as deleted. A read that fails half-way raises and moves nothing: the cursor advances only in the returned page.
+7.19). So every row is read again, twenty a request or with the list that comes before a window is read from its start,
+and only an event whose own address answers "not found" counts as deleted. A read that fails half-way raises and moves
+nothing: the cursor advances only in the returned page.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 from connectors.exchange import Exchange, Reply
 from connectors.graph import wire
 from connectors.graph.echoes import naming
+from connectors.graph.listing import Listed, as_listed, list_singles
 from connectors.graph.series import MASTER_TYPE, SINGLE_TYPE, as_instance, is_instance, kind_of, master_id_of
 from connectors.graph.translate import UnreadableEvent, is_cancelled_copy, to_item, to_native
 from schemas.changes import Change, Side
@@ -27,6 +29,7 @@ from schemas.errors import Gone, ResyncNeeded, ServiceError, Throttled, Unavaila
 BATCH_ATTEMPTS: Final = 3
 
 NOTHING: Final[Mapping[str, Reply]] = {}
+UNLISTED: Final[Listed] = {}
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Page:
     """Those of `seen_ids` that the page last showed as events of this window."""
     window: DeltaWindow | None = None
     begins: bool = False
+    listed: Listed = field(default_factory=dict)
+    """What was listed of the window; goes to `read_page` with the next page of it."""
     series: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Each series that was sent anew -> its instances in `window`: id -> start. Those known from before that start in
     the window and are not among them have vanished and must go through `verify_missing`."""
@@ -119,7 +124,7 @@ def look_ahead(cursor: GraphCursor, reach: Reach) -> Exchange[dict[str, Reply]]:
 
 def read_page(
     cursor: GraphCursor, reach: Reach, *, now: datetime, position: int = 0, ahead: Mapping[str, Reply] = NOTHING,
-    own: Container[str] = frozenset(), elsewhere: Container[str] = frozenset(),
+    own: Container[str] = frozenset(), elsewhere: Container[str] = frozenset(), listed: Listed = UNLISTED,
 ) -> Exchange[Page]:  # fmt: skip
     """Read one page. `position` is the window to read, as the page before said; 0 begins a round.
 
@@ -145,6 +150,7 @@ def read_page(
         if isinstance(_error(reply), ResyncNeeded):
             cursor, window = replace(cursor, is_resync=True), replace(window, link="")
     if not window.link:
+        listed = yield from list_singles(cursor.mailbox, window.start_utc, window.end_utc)
         reply = yield wire.delta(cursor.mailbox, window.start_utc, window.end_utc, reach.page_size)
     rows, next_link, delta_link = _read_rows(reply)
     begins = not window.link
@@ -152,7 +158,7 @@ def read_page(
         raise Unavailable("Microsoft Graph answered a page that leads back to itself.", was_sent=False)
     told = frozenset() if cursor.is_resync else own
     news = [row for row in rows if not _is_own(row, told) and not ("@removed" in row and row.get("id") in elsewhere)]
-    readings = yield from _hydrate(cursor.mailbox, news, reach, now)
+    readings = yield from _hydrate(cursor.mailbox, news, reach, now, listed)
     window = replace(window, link=next_link or delta_link)
     windows = (*cursor.windows[:position], window, *cursor.windows[position + 1 :])
     is_last = not next_link and position == len(windows) - 1
@@ -162,7 +168,7 @@ def read_page(
     alive = frozenset(event_id for event_id, is_removed in latest.items() if not is_removed)
     return Page(
         readings.changes, readings.unreadable, readings.skipped, cursor, following, is_last, frozenset(latest), alive,
-        window, begins, _series_in(rows, reach.series_until_utc),
+        window, begins, listed if next_link else UNLISTED, _series_in(rows, reach.series_until_utc),
     )  # fmt: skip
 
 
@@ -252,8 +258,11 @@ def _read_rows(reply: Reply) -> tuple[tuple[Mapping[str, Any], ...], str, str]:
     return tuple(row for row in rows if isinstance(row, dict)), next_link, delta_link
 
 
-def _hydrate(mailbox: str, rows: Sequence[Mapping[str, Any]], reach: Reach, now: datetime) -> Exchange[Readings]:
-    """Read each row's event again. The same id may stand in a page several times; the last row counts."""
+def _hydrate(
+    mailbox: str, rows: Sequence[Mapping[str, Any]], reach: Reach, now: datetime, listed: Listed
+) -> Exchange[Readings]:
+    """Read each row's event again, unless it was listed as it is. The same id may stand in a page several times; the
+    last row counts."""
     latest: dict[str, Mapping[str, Any]] = {}
     unreadable = []
     for row in rows:
@@ -266,14 +275,20 @@ def _hydrate(mailbox: str, rows: Sequence[Mapping[str, Any]], reach: Reach, now:
     wanted = [
         event_id for event_id, row in latest.items() if "@removed" in row or is_in_reach(row, reach.series_until_utc)
     ]
-    read = yield from _read_events(mailbox, wanted, now)
+    known = {event_id: event for event_id in wanted if (event := as_listed(latest[event_id], listed)) is not None}
+    read = yield from _read_events(mailbox, wanted, now, known)
     skipped = len(latest) - len(wanted) + read.skipped
     return Readings(read.changes, (*unreadable, *read.unreadable), skipped)
 
 
-def _read_events(mailbox: str, ids: Sequence[str], now: datetime) -> Exchange[Readings]:
-    """Each event as it is now, by batches; items that were throttled or failed are asked for again, a few times."""
-    found = yield from _read_each(mailbox, ids)
+def _read_events(
+    mailbox: str, ids: Sequence[str], now: datetime, known: Mapping[str, Mapping[str, Any]] | None = None
+) -> Exchange[Readings]:
+    """Each event as it is now, those `known` aside by batches; items that were throttled or failed are asked for again,
+    a few times."""
+    known = known or {}
+    read = yield from _read_each(mailbox, [event_id for event_id in ids if event_id not in known])
+    found = {**known, **read}
     masters = {master_id_of(event) for event in found.values() if isinstance(event, dict)} - {""}
     series = yield from _read_each(mailbox, sorted(masters - found.keys()))
     return _sort(mailbox, ids, found, {**series, **found}, now)

@@ -70,8 +70,18 @@ def calendar_view(mailbox: str, start: datetime, end: datetime) -> Call:
     return Call("GET", f"{_user(mailbox)}/calendarView", query, _AS_TEXT, mailbox=mailbox)
 
 
+def list_events(mailbox: str, start: datetime, end: datetime) -> Call:
+    """The first page of the default calendar's events and series that start in a window, whole and with our tag."""
+    query = {
+        "$filter": f"start/dateTime ge '{_plain(start)}' and start/dateTime lt '{_plain(end)}'",
+        "$expand": _TAG_EXPANDED,
+        "$top": str(VIEW_PAGE),
+    }
+    return Call("GET", f"{_user(mailbox)}/calendar/events", query, _AS_TEXT, mailbox=mailbox)
+
+
 def view_page(link: str, mailbox: str) -> Call:
-    """The page behind a nextLink of a view."""
+    """The page behind a nextLink of a view or list."""
     return Call("GET", link, headers=_AS_TEXT, mailbox=mailbox)
 
 
@@ -354,4 +364,8 @@ def _if_match(version: str) -> dict[str, str]:
 
 
 def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return _plain(moment) + "Z"
+
+
+def _plain(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")

@@ -52,7 +52,9 @@ class Reader:
 
     def page(self, position: int = 0) -> Page:
         """One page, published and saved."""
-        page = run(read_page(self.cursor, self.reach, now=self.sim.clock.now(), position=position), self.wire)
+        listed = self.pages[-1].listed if self.pages and position == self.pages[-1].position else {}
+        read = read_page(self.cursor, self.reach, now=self.sim.clock.now(), position=position, listed=listed)
+        page = run(read, self.wire)
         assert self.sim.last_fault is None, self.sim.last_fault
         self.log += page.changes
         self.pages.append(page)

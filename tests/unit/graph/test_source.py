@@ -46,6 +46,10 @@ def rows(*found: Any, following: str = "", final: str = "") -> Reply:
     return reply(200, {"value": list(found), **links})
 
 
+# What comes before a window is read from its start.
+EMPTY_LIST = reply(200, {"value": []})
+
+
 def removed(event_id: str) -> dict[str, Any]:
     """A removal row."""
     return {"id": event_id, "@removed": {"reason": "deleted"}}
@@ -250,7 +254,7 @@ def test_a_page_that_is_cut_off_moves_nothing(broken: Reply) -> None:
 
 def test_a_first_read_is_a_resync() -> None:
     """Nothing is known of a new mailbox, so ids that others may know have to be verified."""
-    page = read(Script([rows(final="x")]), GraphCursor("m"))
+    page = read(Script([EMPTY_LIST, rows(final="x")]), GraphCursor("m"))
     assert page.cursor.is_resync
     assert (page.cursor.wanted, page.cursor.windows[0].start_utc) == ("w1", REACH.start_utc)
     assert not finish_resync(page.cursor).is_resync
@@ -258,9 +262,10 @@ def test_a_first_read_is_a_resync() -> None:
 
 def test_a_dead_token_has_its_window_read_again() -> None:
     """410: the window is read from its start in the same step, nothing is removed, and the round is a resync."""
-    script = Script([refusal(410, "SyncStateNotFound"), rows(event("a"), following="2"), batch_reply(ok(event("a")))])
+    begun = [EMPTY_LIST, rows(event("a"), following="2"), batch_reply(ok(event("a")))]
+    script = Script([refusal(410, "SyncStateNotFound"), *begun])
     page = read(script)
-    assert script.calls[1].params["startDateTime"] == "2026-01-01T00:00:00Z"
+    assert script.calls[2].params["startDateTime"] == "2026-01-01T00:00:00Z"
     assert page.cursor.is_resync
     assert not page.is_last
     assert outcome(page) == {"a": "a"}
@@ -270,7 +275,7 @@ def test_a_dead_token_has_its_window_read_again() -> None:
 
 def test_a_fresh_token_that_dies_is_raised() -> None:
     """Twice in a row there is nothing left to do here; the caller starts over later."""
-    script = Script([refusal(410, "SyncStateNotFound"), refusal(410, "SyncStateNotFound")])
+    script = Script([refusal(410, "SyncStateNotFound"), EMPTY_LIST, refusal(410, "SyncStateNotFound")])
     with pytest.raises(ResyncNeeded):
         read(script)
     again = restart(READ)
@@ -282,9 +287,9 @@ def test_a_long_range_is_read_in_windows_one_after_the_other() -> None:
     reach = replace(REACH, end_utc=REACH.start_utc + timedelta(days=25), window_days=10)
     cursor, position, starts = GraphCursor("m"), 0, []
     for number in range(3):
-        script = Script([rows(final=f"d{number}")])
+        script = Script([EMPTY_LIST, rows(final=f"d{number}")])
         page = read(script, cursor, reach, position)
-        starts.append((script.calls[0].params["startDateTime"], script.calls[0].params["endDateTime"]))
+        starts.append((script.calls[1].params["startDateTime"], script.calls[1].params["endDateTime"]))
         cursor, position = page.cursor, page.position
         assert page.is_last is (number == 2)
     assert starts == [
@@ -303,9 +308,9 @@ def test_an_end_that_moves_on_adds_a_window() -> None:
     assert not page.is_last
     assert page.position == 1
     assert not page.cursor.is_resync
-    script = Script([rows(final="more")])
+    script = Script([EMPTY_LIST, rows(final="more")])
     page = read(script, page.cursor, longer, page.position)
-    assert script.calls[0].params["startDateTime"] == "2026-12-01T00:00:00Z"
+    assert script.calls[1].params["startDateTime"] == "2026-12-01T00:00:00Z"
     assert page.is_last
 
 
@@ -313,9 +318,9 @@ def test_an_end_that_moves_on_adds_a_window() -> None:
 def test_other_settings_have_everything_read_again(change: dict[str, Any]) -> None:
     """Another fingerprint or start begins anew, from the first window, even in the middle of a round."""
     cursor = replace(READ, windows=(*READ.windows, *READ.windows))
-    script = Script([rows(final="x")])
+    script = Script([EMPTY_LIST, rows(final="x")])
     page = read(script, cursor, replace(REACH, **change), position=1)
-    assert "startDateTime" in script.calls[0].params
+    assert "startDateTime" in script.calls[1].params
     assert page.cursor.is_resync
     assert len(page.cursor.windows) == 1
 
