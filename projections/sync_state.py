@@ -242,7 +242,9 @@ def _first_or_back(state: PairState, seen: Seen, item: Item, was_gone: bool) -> 
         there = SideState(generation=there.generation + 1, gone=there.gone)
     if agreed is None or there.base is None:
         agreed, there = None, replace(there, base=None)
-        if there.pending is not None:  # what it carries is of before the deletion: its outcome is no agreement now
+        if there.pending is not None and there.pending.action is not Action.CREATE:
+            # What it carries is of before the deletion: its outcome is no agreement now. All that a create makes is
+            # ours, though, so that what differs from it by then was changed since.
             there = replace(there, pending=replace(there.pending, source=None))
     back = SideState(
         item=item, base=agreed, generation=held.generation, gone=held.gone, edited_at=item.modified_at,

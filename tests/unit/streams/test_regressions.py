@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
+from support.builders import CLIENT, COLLEAGUE, meeting
+from support.pair_world import World
 from support.simulation_pairs import START, TWO_WAY, Journal, agreed_pair, content
 
 from projections.directory import Directory
@@ -446,3 +448,22 @@ def test_attendees_changed_while_the_event_is_being_deleted_hold_nothing_back_af
     journal.enter("!settings", "settings.changes", SettingsChanged(later))
     done = journal.answer(deletion.commands[0], at=23)
     assert [(c.side, c.action) for c in done.commands] == [(Side.GRAPH, Action.CREATE)]
+
+
+def test_whom_a_meeting_lost_while_its_record_was_being_made_is_taken_off() -> None:
+    """The mailbox's copy goes and another comes before the create is answered. All that the create made is ours: whoever
+    stands in the record and not in the new copy was taken off since, and is nobody whom Practifi added."""
+    world = World()
+    first = world.make(Side.GRAPH, meeting(attendees=(CLIENT, COLLEAGUE)))
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.delete(Side.GRAPH, first)
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.restore(Side.GRAPH, first)
+    world.edit(Side.GRAPH, first, attendees=(CLIENT,))
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.settle()
+    (record,) = world.items[Side.SALESFORCE].values()
+    assert [one.record_id for one in record.content.attendees] == [CLIENT.record_id]
