@@ -182,6 +182,9 @@ class Config(BaseSettings):
     http_timeout_s: float = Field(30.0, gt=0, description="longest wait for one answer of a service")
     graph_window_days: int = Field(1825, ge=1, description="widest calendarView window, in days")
     graph_page_size: int = Field(200, ge=1, le=999, description="rows asked for per delta page")
+    graph_lists_first: bool = Field(
+        True, description="list a mailbox's events before all its changes are read; false reads each event by its id"
+    )
 
     webhook_url: Url = Field("", description="public https URL of this worker's webhook; empty: timer only")
     webhook_listen: str = Field("127.0.0.1:8920", pattern=r"^[^:]+:\d+$", description="address the webhook listens on")

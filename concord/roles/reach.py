@@ -23,4 +23,6 @@ def reach_of(settings: Settings, config: Config, now: datetime) -> Reach:
     # Once shadow mode ends, everything is read anew: what was only decided is written then.
     shadow = "shadow" if settings.shadow else ""
     wanted = hashlib.sha256(f"{decisive!r}{shadow}".encode()).hexdigest()[:16]
-    return Reach(start, end, wanted, config.graph_window_days, config.graph_page_size, horizon)
+    return Reach(
+        start, end, wanted, config.graph_window_days, config.graph_page_size, config.graph_lists_first, horizon
+    )  # fmt: skip

@@ -46,6 +46,8 @@ class Reach:
     wanted: str
     window_days: int = 1825
     page_size: int = 50
+    lists_first: bool = True
+    """Whether a window that is read from its start is listed before (`connectors.graph.listing`)."""
     series_until_utc: datetime | None = None
     """Instances of a series that start later are left for another day (`read_instances`); None reads them all."""
 
@@ -150,7 +152,9 @@ def read_page(
         if isinstance(_error(reply), ResyncNeeded):
             cursor, window = replace(cursor, is_resync=True), replace(window, link="")
     if not window.link:
-        listed = yield from list_singles(cursor.mailbox, window.start_utc, window.end_utc)
+        listed = UNLISTED
+        if reach.lists_first:
+            listed = yield from list_singles(cursor.mailbox, window.start_utc, window.end_utc)
         reply = yield wire.delta(cursor.mailbox, window.start_utc, window.end_utc, reach.page_size)
     rows, next_link, delta_link = _read_rows(reply)
     begins = not window.link

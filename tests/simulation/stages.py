@@ -89,7 +89,7 @@ class Followed:
 
 
 # What the source role reads of its configuration; small pages, so that a round has several.
-CONFIG: Final = SimpleNamespace(graph_window_days=1825, graph_page_size=7)
+CONFIG: Final = SimpleNamespace(graph_window_days=1825, graph_page_size=7, graph_lists_first=False)
 
 
 def known_owners(log: Log, topic: str, mailbox: str = "") -> dict[str, str]:
