@@ -451,7 +451,7 @@ def test_attendees_changed_while_the_event_is_being_deleted_hold_nothing_back_af
 
 
 def test_whom_a_meeting_lost_while_its_record_was_being_made_is_taken_off() -> None:
-    """The mailbox's copy goes and another comes before the create is answered. All that the create made is ours: whoever
+    """The mailbox's copy goes and another comes before the create is answered. All that the create made is ours: who
     stands in the record and not in the new copy was taken off since, and is nobody whom Practifi added."""
     world = World()
     first = world.make(Side.GRAPH, meeting(attendees=(CLIENT, COLLEAGUE)))
