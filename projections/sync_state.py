@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from projections.saves import is_known, met, saved, told
 from projections.written import noted, with_true_tag
 from schemas.calendar import CalendarEvent
 from schemas.changes import WRITE, Item, Side
 from schemas.commands import Action, Command, Outcome, Result
 from schemas.groups import BODY, LOCATION, MARKS, MEMBERS, PRIVACY, REMINDER, SHOW_AS, SUBJECT, TEAMS, TIME, take
 from schemas.journal import JournalEntry, OperatorActed, OperatorVerb, OutcomeKnown, Seen
-from schemas.state import AWAITING_ORIGIN, IMPORTED, UNTOLD, PairState, SideState
+from schemas.state import UNTOLD, PairState, SideState
 from schemas.topics import SYNC_JOURNAL
 from schemas.undo import Undo
 from schemas.values import replace
@@ -213,9 +214,14 @@ def _another(state: PairState, seen: Seen, known: Item, item: Item) -> tuple[Pai
     rightful = SideState(
         item=item, generation=held.generation, gone=held.gone, edited_at=item.modified_at, origin=item.origin
     )
-    state = with_side(state, seen.side, rightful)
-    there = other(seen.side)
-    return _astray(with_side(state, there, replace(side_of(state, there), base=None)), moved, known)
+    there = side_of(state, other(seen.side))
+    # Deleted with the copy: who brings the rightful one back wants it, and it is made anew there.
+    there = SideState(generation=there.generation + 1, gone=there.gone) if there.is_deleted else there
+    state = with_side(with_side(state, seen.side, rightful), other(seen.side), replace(there, base=None))
+    going = held.pending
+    if going is not None and going.action is Action.DELETE and going.id == known.id:
+        return state, ()  # we are deleting the copy already
+    return _astray(state, moved, known)
 
 
 def _astray(state: PairState, seen: Seen, item: Item) -> tuple[PairState, tuple[Stray, ...]]:
@@ -282,43 +288,8 @@ def _updated(held: SideState, item: Item) -> SideState:
     assert held.item is not None
     if item.modified_at < held.item.modified_at:
         return held  # read before what is held, arrived after it
-    held = _told(held, item) if _is_known(held, item) else _saved(held, item)
+    held = told(held, item) if is_known(held, item) else saved(held, item)
     return replace(held, item=item, is_echo=False)
-
-
-def _saved(held: SideState, item: Item) -> SideState:
-    """Somebody saved the item: whatever held back the save before says nothing about this one."""
-    return replace(held, edited_at=item.modified_at, held_back="", origin=item.origin)
-
-
-def _met(held: SideState, item: Item) -> SideState:
-    """A sink met somebody's save, which a source may have told already."""
-    is_told = held.item is not None and held.item.content == item.content
-    return _saved(held, replace(item, origin=held.origin if is_told else UNTOLD))
-
-
-def _told(held: SideState, item: Item) -> SideState:
-    """A source says how a save came about that was known before: met by a sink, read before its change event came, or
-    the first of two within Salesforce's second. Knowing nothing, it takes back nothing. Our own write on top of a save
-    gives the record a later time, not another origin: it still answers what nobody has told yet."""
-    is_news = item.origin not in ("", UNTOLD) or (item.origin == "" and held.origin == UNTOLD)
-    is_same_save = held.edited_at == item.modified_at or held.origin == UNTOLD
-    if not is_news or not is_same_save:
-        return held
-    is_open_again = held.held_back in (IMPORTED, AWAITING_ORIGIN)
-    return replace(held, origin=item.origin, held_back="" if is_open_again else held.held_back)
-
-
-def _is_known(held: SideState, item: Item) -> bool:
-    """Whether a reading shows no save but those we know: the version held, or our own write before its answer."""
-    assert held.item is not None
-    command = held.pending
-    written = command.content if command is not None else None
-    if command is not None and written is not None and item.content == take(held.item.content, command.fields, written):
-        return True
-    # Attendees come and go without a save: their rows do not touch the record's stamp.
-    is_same = replace(item.content, attendees=()) == replace(held.item.content, attendees=())
-    return is_same and item.modified_at == held.item.modified_at
 
 
 def _with_copy(held: SideState, item: Item) -> SideState:
@@ -354,7 +325,7 @@ def _learn(state: PairState, outcome: Outcome) -> tuple[PairState, tuple[Stray, 
         case Result.STALE if was_create and outcome.item is not None:
             state = _applied(with_side(state, outcome.side, held), _as_made(command, outcome.item), outcome)
             made = replace(side_of(state, outcome.side), origin=UNTOLD)
-            state = with_side(state, outcome.side, _met(made, outcome.item))
+            state = with_side(state, outcome.side, met(made, outcome.item))
         case Result.STALE:
             held = held if outcome.item is None else _answered(held, outcome.item, command, is_echo=False)
             state = with_side(state, outcome.side, held)
@@ -423,7 +394,7 @@ def _applied(state: PairState, command: Command, outcome: Outcome) -> PairState:
             held, item=item, is_echo=not is_gone, is_deleted=is_gone, edited_at=None, held_back="", gone=gone
         )
         if _edited(command, command.content, outcome.item.content):
-            held = _met(replace(held, origin=UNTOLD), outcome.item)
+            held = met(replace(held, origin=UNTOLD), outcome.item)
     else:
         held = _answered(held, with_true_tag(outcome.item, command, held.item), command, is_echo=True)
     return with_side(with_side(state, side, held), other(side), there)
@@ -483,7 +454,7 @@ def _answered(held: SideState, item: Item, command: Command, *, is_echo: bool) -
     expected = _expected(held.item, command)
     is_edited = bool(_edited(command, command.content, item.content) and _edited(command, expected, item.content))
     if not is_echo or is_edited:
-        held = _met(held, item)
+        held = met(held, item)
     return replace(held, item=item, is_echo=is_echo)
 
 
