@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -22,12 +22,16 @@ def rotations(items: Sequence[T]) -> list[tuple[T, ...]]:
 
 @dataclass
 class Process:
-    """One role. Tables and consumers outlive a crash; partitions in hand and the producer do not."""
+    """One role. Tables and consumers outlive a crash; partitions in hand and the producer do not.
+
+    `forget` empties what else the role holds in memory.
+    """
 
     name: str
     agents: tuple[Agent, ...]
     around: Surroundings
     faults: Faults
+    forget: Callable[[], None] | None = None
     tables: dict[tuple[str, int], Table] = field(default_factory=dict)
     consumers: dict[tuple[str, int], Consumer] = field(default_factory=dict)
     partitions: list[OwnedPartition] = field(default_factory=list)
@@ -94,6 +98,8 @@ class Process:
         """
         self.restarts += 1
         self.producer.crash()
+        if self.forget is not None:
+            self.forget()
         for (agent, number), table in self.tables.items():
             if is_faulty and table.changelog and rng.random() < 0.15:
                 table.wipe()

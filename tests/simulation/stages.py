@@ -18,6 +18,7 @@ from concord.roles.known import Owners
 from concord.roles.mailbox import MailboxLook, Means
 from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.reach import reach_of
+from concord.roles.reading import read_under
 from concord.roles.sinks import Sink, options
 from connectors.graph import sink as graph_sink
 from connectors.graph.echoes import OwnVersions
@@ -56,6 +57,7 @@ class Followed:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._settings = Settings()
+        self._offset = -1
         self._directory = Directory()
         self._read = {SETTINGS_CHANGES: 0, DIRECTORY_CHANGES: 0}
 
@@ -69,8 +71,14 @@ class Followed:
         """The document with the highest number."""
         for record in self._new(SETTINGS_CHANGES):
             found = decode(Settings, record.value)
-            self._settings = found if found.number > self._settings.number else self._settings
+            if found.number > self._settings.number:
+                self._settings, self._offset = found, record.offset
         return self._settings
+
+    @property
+    def offset(self) -> int:
+        """Where the settings in force stand, as `SettingsFollower.offset`."""
+        return self._offset if self.settings.number else -1
 
     @property
     def directory(self) -> Directory:
@@ -127,8 +135,9 @@ class GraphSource:
 
     def _means(self, mailbox: str, lane: Any) -> Means:
         async def tell(changes: Iterable[Change]) -> None:
+            headers = read_under(await self.followed.latest())
             for change in changes:
-                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change))
+                lane.send(GRAPH_CHANGES, mailbox.encode(), encode(change), headers=headers)
 
         def put_aside(found: Unreadable) -> None:
             headers = ((ORIGIN, found.id.encode()), ("reason", found.reason.encode()))
@@ -161,9 +170,16 @@ def sweep(lane: Any) -> int:
     return count
 
 
-def reconcile_agents(followed: Followed, partitions: int) -> tuple[Agent, ...]:
+class Intake(role.Intake):
+    """As the role has it. What it holds in memory is gone when its process ends."""
+
+    def restart(self) -> None:
+        """A new process begins."""
+        self._journaled = 0
+
+
+def reconcile_agents(intake: Intake) -> tuple[Agent, ...]:
     """Intake and reconcile, as the role wires them."""
-    intake = role.Intake(followed, partitions)  # type: ignore[arg-type]
     return (
         Agent("intake graph", GRAPH_CHANGES, intake.change),
         Agent("intake salesforce", SALESFORCE_CHANGES, intake.change),
@@ -197,8 +213,9 @@ class SalesforceSource:
 
     def _means(self, lane: Any) -> PollMeans:
         async def tell(changes: Iterable[Change]) -> None:
+            headers = read_under(await self.followed.latest())
             for change in changes:
-                lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change))
+                lane.send(SALESFORCE_CHANGES, change.id.encode(), encode(change), headers=headers)
 
         def put_aside(found: Any) -> None:
             raise AssertionError(f"{found} cannot be read")

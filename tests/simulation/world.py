@@ -47,7 +47,7 @@ from simulation.people import SALESFORCE_EDITS, SHOW_TIME_AS, Outlook, Practifi
 from simulation.processes import Process, rotations
 from simulation.series import Series
 from simulation.services import Services
-from simulation.stages import Followed, GraphSource, SalesforceSource
+from simulation.stages import Followed, GraphSource, Intake, SalesforceSource
 from simulators.clock import SimulatorClock
 from simulators.salesforce.errors import SalesforceError
 from streams.taken import what_was_taken
@@ -128,15 +128,17 @@ class World:
         salesforce_sink = stages.sink(salesforce, self.services.salesforce_apply, self.clock.now)
         graph_source = GraphSource(self.log, graph, self.followed, self.clock.now)
         salesforce_source = SalesforceSource(self.log, salesforce, self.followed, self.clock.now, self.services.names)
+        intake = Intake(self.followed, WIDTH, self.followed)  # type: ignore[arg-type]
         one = stages.agent
         groups = (
             ("graph source", (one("graph source", GRAPH_WAKEUPS, graph_source),)),
             ("salesforce source", (one("salesforce source", SALESFORCE_WAKEUPS, salesforce_source),)),
-            ("reconcile", stages.reconcile_agents(self.followed, WIDTH)),
+            ("reconcile", stages.reconcile_agents(intake)),
             ("graph sink", (one("graph sink", GRAPH_COMMANDS, graph_sink, is_sink=True),)),
             ("salesforce sink", (one("salesforce sink", SALESFORCE_COMMANDS, salesforce_sink, is_sink=True),)),
         )
-        return [Process(name, agents, around, self.faults) for name, agents in groups]
+        memory = {"reconcile": intake.restart}
+        return [Process(name, agents, around, self.faults, memory.get(name)) for name, agents in groups]
 
     def _fill_topics(self) -> None:
         for entry in self.services.read_directory():
