@@ -34,6 +34,8 @@ from schemas.topics import (
 
 ALL_TOPICS: Final = tuple(spec.name for spec in TOPICS)
 GROUPS: Final = "concord-"
+# Begins the names of what an erasure rewrites a topic by way of: who starts meanwhile sees it, and does not go on.
+REWRITTEN: Final = "rewrite."
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ def entries_of(party: Party) -> Iterator[Entry]:
             yield Entry("topic", topic, (*operations, "Describe"))
     if party.group:  # a rebuilt table's version stands behind the name
         yield Entry("group", party.group, ("Read", "Describe"), True)
+        yield Entry("topic", REWRITTEN, ("Describe",), True)
     if party.has_tables:
         yield Entry("topic", f"{party.group}-", ("Create", "Read", "Write", "Describe", "DescribeConfigs"), True)
     if party.name in WATCHERS:

@@ -44,7 +44,8 @@ def erase(
     Example: concord erase --person carla@client.example
     """
     from concord.erasing import execute as carry_out
-    from concord.erasing import plan, require_whole, resume, stopped
+    from concord.erasing import plan, resume, stopped
+    from concord.rewriting import require_whole
 
     config, who = load_config(), by or login_name()
     if execute:

@@ -17,7 +17,6 @@ from concord.connecting import admin_of, plainly, producer_of
 from concord.groups import require_stopped, silent
 from concord.guard.quarantine import PREFIX as ERRORS
 from concord.reading import Read, read_topics
-from concord.rewriting import PREFIX as REWRITING
 from concord.rewriting import Rewriter
 from concord.roles.reconcile import rows_of
 from concord.roles.sinks import DONE_ROW
@@ -226,13 +225,6 @@ def _erased_pairs(broker: str) -> set[str]:
             if entry.erased is not None:
                 found.add(entry.pair_key)
     return found
-
-
-def require_whole(broker: str) -> None:
-    """Raises ConcordError when an erasure was killed and has not been ended."""
-    with admin_of(broker) as admin, plainly(broker):
-        if any(topic.startswith(REWRITING) for topic in admin.list_topics()):
-            raise ConcordError("An erasure was interrupted.", "Run it with --execute before anything is started.")
 
 
 def resume(broker: str, say: Callable[[str], None] = silent) -> bool:

@@ -7,6 +7,7 @@ on: as long as the original is whole the copy is thrown away; once it is not, th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -18,19 +19,37 @@ from typing import Any, Final
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from concord.connecting import admin_of, consumer_of, plainly, producer_of
+from concord.access import REWRITTEN
+from concord.connecting import BrokerUnreachable, admin_of, consumer_of, plainly, producer_of
 from concord.groups import asked_again, set_offsets
 from concord.reading import PATIENCE_S, Read
 from schemas.errors import ConcordError
 from schemas.topics import MAX_RECORD_BYTES
 
-PREFIX: Final = "rewrite."
 # Longest wait for the broker to make or delete a topic, or to take records, in seconds.
 TOPIC_S: Final = 60.0
 # Records sent before it is waited for them.
 BATCH: Final = 2_000
 # What stands in the place of records that retention had removed, until it is removed again.
 PADDING: Final = b"\x00"
+
+
+def require_whole(broker: str) -> None:
+    """Raises ConcordError while topics are being rewritten, or were when that was killed."""
+    with admin_of(broker) as admin, plainly(broker):
+        if any(topic.startswith(REWRITTEN) for topic in admin.list_topics()):
+            raise ConcordError(
+                "An erasure is under way or was interrupted: not every topic is whole.",
+                "End it with `concord erase --execute`, then start everything again.",
+            )
+
+
+def require_whole_if_reached(broker: str) -> None:
+    """The same for a process that starts, and that would go on from a topic half filled. One that does not reach the
+    broker yet waits for it by itself."""
+    with contextlib.suppress(BrokerUnreachable):
+        require_whole(broker)
+
 
 Change = Callable[[Read], Read]
 """What a record becomes: the same, or with another value or other headers."""
@@ -68,7 +87,7 @@ class Rewriter:
 
     def rewrite(self, topic: str, change: Change) -> None:
         """Make the topic anew with what each record becomes."""
-        copy = PREFIX + topic
+        copy = REWRITTEN + topic
         with plainly(self._broker):
             shape = self._shape(topic)
             wanted = {"cleanup.policy": "delete", "retention.ms": "-1", "max.message.bytes": str(MAX_RECORD_BYTES)}
@@ -83,7 +102,7 @@ class Rewriter:
 
     def resume(self, topic: str) -> bool:
         """End what was killed half-way. Returns whether there was something."""
-        copy = PREFIX + topic
+        copy = REWRITTEN + topic
         with plainly(self._broker):
             known = self._topics()
             if copy not in known:
@@ -105,7 +124,7 @@ class Rewriter:
             start = shape.starts[number]
             self._send(topic, number, (Read(topic, number, at, 0, None, PADDING) for at in range(start)))
             count = end - start
-            told = self._send(topic, number, self._records(PREFIX + topic, number, 1, 1 + count))
+            told = self._send(topic, number, self._records(REWRITTEN + topic, number, 1, 1 + count))
             if told != self._digest(topic, number, start, end):
                 raise ConcordError(f"{topic} is not what its copy holds.", "Start nothing; run the same command again.")
         self._finish(topic, shape)
@@ -119,7 +138,7 @@ class Rewriter:
             for group, known in shape.committed.items():
                 if known:
                     set_offsets(admin, group, {(topic, number): at for number, at in known.items()})
-        self._delete(PREFIX + topic)
+        self._delete(REWRITTEN + topic)
 
     def _shape(self, topic: str) -> Shape:
         with admin_of(self._broker) as admin, consumer_of(self._broker) as consumer:

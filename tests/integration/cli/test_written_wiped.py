@@ -19,9 +19,10 @@ from support.simulation_pairs import MAILBOX, content
 from typer.testing import Result
 
 from concord import erasing
+from concord.access import REWRITTEN
 from concord.connecting import consumer_of, producer_of
 from concord.reading import JournalFold, Read, read_topics
-from concord.rewriting import PREFIX, Rewriter
+from concord.rewriting import Rewriter
 from concord.roles.reconcile import rows_of
 from schemas.calendar import Attendee
 from schemas.changes import Change, Side
@@ -134,7 +135,9 @@ def test_a_killed_rewriting_is_ended_with_nothing_lost(
         with pytest.raises(KeyboardInterrupt):
             Rewriter(told.address, [RECONCILE]).rewrite(GRAPH_CHANGES, lambda read: read)
     refused = run(told, tmp_path, "erase", "--person", DORA.address)
-    assert str(refused.exception).startswith("An erasure was interrupted.")
+    assert str(refused.exception).startswith("An erasure is under way or was interrupted")
+    for command in (("reconcile",), ("project",)):
+        assert str(run(told, tmp_path, *command).exception) == str(refused.exception)
     assert erasing.resume(told.address)
     assert not erasing.resume(told.address)
     assert standing(told) == before
@@ -174,7 +177,7 @@ def test_a_person_is_erased_and_everything_else_is_as_it_was(told: Firm, tmp_pat
     assert standing(told) == before
     named = {read.key for read in everything(told) for word in WORDS if word in (read.value or b"")}
     assert named == {NAMED.encode(), MAILBOX.encode()}  # a change of the event that is kept, under its mailbox
-    assert not any(PREFIX in topic for topic in _topics(told))
+    assert not any(REWRITTEN in topic for topic in _topics(told))
     kept = list(read_topics(told.address, DONE))[-1]
     assert decode(Outcome, kept.value).pair_key == OLD
     assert not any(word in (kept.value or b"") for word in WORDS)

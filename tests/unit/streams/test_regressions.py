@@ -470,8 +470,8 @@ def test_whom_a_meeting_lost_while_its_record_was_being_made_is_taken_off() -> N
 
 
 def test_record_brought_back_while_what_replaced_it_is_being_deleted_is_made_anew_in_outlook() -> None:
-    """Deleted in Practifi, edited in Outlook, so made once more; then deleted in Outlook, and the first record restored:
-    its person wants it. The second goes by our own doing and takes nothing with it."""
+    """Deleted in Practifi, edited in Outlook, so made once more; then deleted in Outlook, and the first record is
+    restored: its person wants it. The second goes by our own doing and takes nothing with it."""
     world = World()
     _, event, first = a_pair(world, first=Side.SALESFORCE)
     world.delete(Side.SALESFORCE, first)
