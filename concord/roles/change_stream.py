@@ -83,6 +83,11 @@ class ChangeStream:
         stream = self._streams.get(EVENTS)
         return None if stream is None else stream.told_until(sure, time.monotonic())
 
+    @property
+    def is_away(self) -> bool:
+        """Whether a stream stays closed for long, so that only polls notice what is saved."""
+        return any(stream.is_away for stream in self._streams.values())
+
     async def _keep(self) -> None:
         """Run the streams of the last assignment, and end them when the partition went away."""
         held: dict[str, TopicStream] = {}

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from concord.broker_access import app_options
-from concord.config import Config
+from concord.config import POLL_ALONE_S, Config
 from concord.follow import DirectoryFollower, SettingsFollower
 from concord.guard import AgentOptions, GuardedApp, Lane, Record, build_app, guarded_agent
 from concord.roles.capture import Capture
@@ -91,7 +91,8 @@ class SalesforceSource:
 
     def _due(self) -> Iterator[tuple[str, float]]:
         yield DIRECTORY_KEY, self._config.directory_s
-        yield EVENT_KEY, self._config.poll_s
+        is_alone = self.stream is not None and self.stream.is_away
+        yield EVENT_KEY, min(self._config.poll_s, POLL_ALONE_S) if is_alone else self._config.poll_s
 
     def tick(self, partition: int, lane: Lane) -> None:
         """Wake what is due in this partition."""

@@ -62,6 +62,8 @@ class TopicStream:
         self._heard_at = 0.0
         self._told_at: datetime | None = None
         self._tries = 0
+        self.is_away = False
+        """Whether the stream stays closed for longer than a failure takes: refused, or its allocation is used up."""
         self.refusals = 0
         """How often the service said that a person must act."""
 
@@ -87,6 +89,7 @@ class TopicStream:
                 log.error("no change events", topic=self.topic, why=type(error).__name__, at=stack_places(error))
             finally:
                 self._opened_at = None
+            self.is_away = wait_s > LONGEST_WAIT_S
             await asyncio.sleep(wait_s)
 
     def taken(self, wakeup: Wakeup) -> None:
@@ -117,6 +120,7 @@ class TopicStream:
         try:
             await stream.ask(OUTSTANDING_MAX)
             self._opened_at = time.monotonic()
+            self.is_away = False
             if self._is_lost:
                 await self._post(self._wakeup(LOST))
                 self._is_lost = False

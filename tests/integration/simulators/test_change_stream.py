@@ -158,6 +158,22 @@ def test_a_used_up_allocation_is_waited_for(simulators: Simulators, monkeypatch:
     assert LOST not in here.reasons
 
 
+def test_a_stream_without_an_allocation_says_that_it_is_away(simulators: Simulators) -> None:
+    """A first exchange can use it up for a day; a stream that is merely cut says nothing of the kind."""
+
+    async def acts(here: Receiving) -> None:
+        await here.until_open()
+        await here.control("pubsub-cut", {"code": "service.unavailable"})
+        await here.until_open()
+        assert not here.stream.is_away
+        await here.control("pubsub-deliveries", {"maximum": status(simulators)["delivered"] + 1})
+        await here.create(3)
+        await here.until(lambda: here.stream.is_away, "that it is away")
+
+    receive(Receiving(simulators), acts)
+    control(simulators, "pubsub-deliveries", {"maximum": 25_000})
+
+
 @pytest.mark.parametrize("how", ["pubsub-expire", "pubsub-restart"])
 def test_a_lost_place_is_told_and_the_stream_goes_on(simulators: Simulators, how: str) -> None:
     """Expired or corrupted: a poll has to look, and later events come again."""

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from concord.roles.drift import DRIFT
 from concord.roles.salesforce_source import EVENT_KEY, SalesforceSource
 from concord.roles.wakeups import partition_of
@@ -82,3 +84,16 @@ def test_when_requests_run_short_there_is_no_check() -> None:
     source = Source(is_short=True)
     source.wake(DRIFT)
     assert source.done == []
+
+
+@pytest.mark.parametrize(
+    ("poll_s", "is_away", "every_s"), [(300.0, False, 300.0), (300.0, True, 15.0), (5.0, True, 5.0)]
+)
+def test_polls_come_as_often_as_without_change_events_while_those_stay_away(
+    poll_s: float, is_away: bool, every_s: float
+) -> None:
+    """Nothing else would notice an edit for minutes."""
+    source = Source()
+    source._config = SimpleNamespace(poll_s=poll_s, directory_s=600.0)  # type: ignore[assignment]
+    source.stream = SimpleNamespace(is_away=is_away)  # type: ignore[assignment]
+    assert dict(source._due())[EVENT_KEY] == every_s
