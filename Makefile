@@ -55,11 +55,11 @@ ONCE_MORE = { echo; echo "Running once more what failed:"; $(BIN)/python -m pyte
 test: setup ## run the tests, but for the long ones
 	$(SIDE_BY_SIDE) || $(ONCE_MORE); }
 
-test-long: setup ## run the long tests: whole days, and roles and brokers that are killed
+test-long: setup ## run the long tests: whole days, killed roles and brokers, every page's looks
 	$(SIDE_BY_SIDE) -m $(LONG) || $(ONCE_MORE) -m $(LONG); }
 
 screenshots: setup ## write every page of the console, light and dark, narrow and wide, to docs/images
-	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser --show-capture=no
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser --show-capture=no -m "long or not long"
 
 setup-extras: setup ## install what only some tests need: a browser, other people's clients, as root on Debian PostgreSQL
 	test -x .cache/thirdparty/bin/python || $(PYTHON) -m venv .cache/thirdparty
