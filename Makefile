@@ -55,7 +55,7 @@ ONCE_MORE = { echo; echo "Running once more what failed:"; $(BIN)/python -m pyte
 test: setup ## run the tests, but for the long ones
 	$(SIDE_BY_SIDE) || $(ONCE_MORE); }
 
-test-long: setup ## run the long tests: whole days, killed roles and brokers, every page's looks
+test-long: setup ## run the long tests: whole days, killed roles and brokers, the console in a browser
 	$(SIDE_BY_SIDE) -m $(LONG) || $(ONCE_MORE) -m $(LONG); }
 
 screenshots: setup ## write every page of the console, light and dark, narrow and wide, to docs/images

@@ -23,7 +23,7 @@ from schemas.topics import GRAPH_CHANGES
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.long]
 
 
 def go_to(page: Page, name: str) -> None:

@@ -288,6 +288,7 @@ def test_a_killed_broker_comes_back_with_its_data_and_stops_in_order(tmp_path: P
 
 
 @pytest.mark.broker
+@pytest.mark.long
 def test_a_broker_left_behind_by_a_killed_run_is_ended(tmp_path: Path) -> None:
     """The owner dies by SIGKILL: the next run on the folder notices its broker and ends it first."""
     folder = tmp_path / "kafka"

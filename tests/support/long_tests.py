@@ -37,6 +37,6 @@ class LongTests:
         count = config.stash.get(LEFT_OUT, 0)
         if count:
             terminalreporter.write_line(
-                f"{count} long tests were left out: whole days, killed roles and brokers, every page's looks. "
+                f"{count} long tests were left out: whole days, killed roles and brokers, the console in a browser. "
                 "`make test-long` runs them, and `make check` everything."
             )

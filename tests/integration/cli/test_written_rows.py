@@ -88,6 +88,7 @@ def digests(config: Config) -> dict[str, str]:
         engine.dispose()
 
 
+@pytest.mark.long
 def test_one_of_two_is_killed_and_nothing_is_missing_or_doubled(
     config: Config, firm: Firm, instances: list[subprocess.Popen[bytes]]
 ) -> None:

@@ -63,6 +63,7 @@ def test_killed_workers_on_a_stalling_broker_lose_nothing(broker: DevelopmentBro
     assert lab.committed() == {number: position + 1 for number, position in lab.positions().items()}
 
 
+@pytest.mark.long
 def test_a_deleted_folder_is_recovered_and_a_group_ahead_is_not_believed(lab: Lab) -> None:
     """The databases are gone: the same table comes back from the changelog. The group stands at the end of a topic to
     which nothing is added, the position before: what lies between is processed although nothing arrives."""

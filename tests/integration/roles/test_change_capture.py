@@ -29,6 +29,7 @@ def event_there(firm: Running, record_id: str) -> Any:
     return (firm.practifi.get(record_id) or {}).get("practifi__External_ID__c")
 
 
+@pytest.mark.long
 def test_a_source_killed_in_a_burst_loses_and_doubles_nothing(firm: Running) -> None:
     """SIGKILL twice while people save; every save goes out once, as saved in the user interface."""
     adviser, day = firm.users[2], firm.a_free_day()
