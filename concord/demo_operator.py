@@ -71,9 +71,9 @@ def _undone(firm: Firm, broker: str) -> Iterator[Scene]:
 
 
 def _conflict(broker: str) -> str:
-    """The decision of the day's conflict, as `concord undo` takes it. Raises ConcordError."""
+    """The decision that settled the day's conflict, as `concord undo` takes it. Raises ConcordError."""
     for record in read_topics(broker, SYNC_DECISIONS):
         decision = decode(Decision, record.value)
-        if decision.reason == "conflict":
+        if decision.lost:
             return f"{decision.partition}/{decision.offset}"
     raise ConcordError("No decision tells of the conflict.")

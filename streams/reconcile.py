@@ -145,6 +145,8 @@ def _both(state: PairState, settings: Settings, now: datetime) -> Plan:
     plan = Plan(state, Verdict.NOTHING, code, lost=changed(Side.SALESFORCE, difference.lost, salesforce.content, view)
                 if inbound else ())  # fmt: skip
     plan = _inbound_update(plan, inbound, view, settings, now)
+    if not plan.commands:  # it is lost with the write, which waits for another or was refused
+        plan = replace(plan, lost=())
     plan = _outbound_update(plan, outbound, settings, now)
     is_waiting = is_under_way(plan.state) or plan.state.held is not None
     if (inbound or outbound) and plan.verdict is Verdict.NOTHING and not is_waiting:

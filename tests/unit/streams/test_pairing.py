@@ -356,3 +356,22 @@ def test_restored_event_is_one_event_again(side: Side) -> None:
     assert len(world.items[GRAPH]) == len(world.items[SALESFORCE]) == 1
     assert world.differing(graph_id, salesforce_id) == []
     assert (list(world.pairs), state_of(world).is_detached, state_of(world).status) == ([key], False, Status.SYNCED)
+
+
+def test_record_brought_back_while_what_replaced_it_is_being_deleted_is_made_anew_in_outlook() -> None:
+    """Deleted in Practifi, edited in Outlook, so made once more; then deleted in Outlook, and the first record is
+    restored: its person wants it. The second goes by our own doing and takes nothing with it."""
+    world = World()
+    _, event, first = a_pair(world, first=Side.SALESFORCE)
+    world.delete(Side.SALESFORCE, first)
+    world.edit(Side.GRAPH, event, subject="Edited")
+    world.settle()
+    (second,) = world.items[Side.SALESFORCE]
+    assert second != first
+    world.delete(Side.GRAPH, event)
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.restore(Side.SALESFORCE, first)
+    world.settle()
+    assert list(world.items[Side.SALESFORCE]) == [first]
+    assert [one.content.subject for one in world.items[Side.GRAPH].values()] == ["Review"]

@@ -207,3 +207,22 @@ def test_private_event_that_turns_normal_gets_its_people_back() -> None:
     world.edit(GRAPH, graph_id, sensitivity=Sensitivity.NORMAL)
     world.settle()
     assert records(only(world, SALESFORCE)) == ["003CLIENT"]
+
+
+def test_whom_a_meeting_lost_while_its_record_was_being_made_is_taken_off() -> None:
+    """The mailbox's copy goes and another comes before the create is answered. All that the create made is ours: who
+    stands in the record and not in the new copy was taken off since, and is nobody whom Practifi added."""
+    world = World()
+    first = world.make(Side.GRAPH, meeting(attendees=(CLIENT, COLLEAGUE)))
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.delete(Side.GRAPH, first)
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.restore(Side.GRAPH, first)
+    world.edit(Side.GRAPH, first, attendees=(CLIENT,))
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.settle()
+    (record,) = world.items[Side.SALESFORCE].values()
+    assert [one.record_id for one in record.content.attendees] == [CLIENT.record_id]

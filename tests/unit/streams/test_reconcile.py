@@ -340,3 +340,23 @@ def test_a_value_that_lost_stands_in_one_decision_only() -> None:
     world.settle()
     assert only(world, GRAPH).subject == only(world, SALESFORCE).subject == "Microsoft's"
     assert [row.before for decision in world.decisions for row in decision.lost] == ["Practifi's"]
+
+
+def test_value_is_lost_once_with_the_write_that_takes_it() -> None:
+    """Both sides edit while another write to Practifi is under way: that decision can only wait, and takes nothing that
+    could be given back. The one that writes names what was lost."""
+    world = World()
+    _, event, record = a_pair(world)
+    world.edit(Side.GRAPH, event, location="Room 1")
+    world.read(Side.GRAPH)
+    assert world.journal("graph")
+    world.edit(Side.SALESFORCE, record, subject="Practifi's words")
+    world.edit(Side.GRAPH, event, subject="Microsoft's words")
+    for side, name in ((Side.SALESFORCE, "salesforce"), (Side.GRAPH, "graph")):
+        world.read(side)
+        assert world.journal(name)
+    assert (world.decisions[-1].reason, world.decisions[-1].lost) == ("conflict", ())
+    world.settle()
+    (taking,) = [one for one in world.decisions if one.lost]
+    assert [change.before for change in taking.lost] == ["Practifi's words"]
+    assert taking.commands

@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
-from support.builders import CLIENT, COLLEAGUE, meeting
-from support.pair_world import World, a_pair
 from support.simulation_pairs import START, TWO_WAY, Journal, agreed_pair, content
 
 from projections.directory import Directory
@@ -448,41 +446,3 @@ def test_attendees_changed_while_the_event_is_being_deleted_hold_nothing_back_af
     journal.enter("!settings", "settings.changes", SettingsChanged(later))
     done = journal.answer(deletion.commands[0], at=23)
     assert [(c.side, c.action) for c in done.commands] == [(Side.GRAPH, Action.CREATE)]
-
-
-def test_whom_a_meeting_lost_while_its_record_was_being_made_is_taken_off() -> None:
-    """The mailbox's copy goes and another comes before the create is answered. All that the create made is ours: who
-    stands in the record and not in the new copy was taken off since, and is nobody whom Practifi added."""
-    world = World()
-    first = world.make(Side.GRAPH, meeting(attendees=(CLIENT, COLLEAGUE)))
-    world.read(Side.GRAPH)
-    assert world.journal("graph")
-    world.delete(Side.GRAPH, first)
-    world.read(Side.GRAPH)
-    assert world.journal("graph")
-    world.restore(Side.GRAPH, first)
-    world.edit(Side.GRAPH, first, attendees=(CLIENT,))
-    world.read(Side.GRAPH)
-    assert world.journal("graph")
-    world.settle()
-    (record,) = world.items[Side.SALESFORCE].values()
-    assert [one.record_id for one in record.content.attendees] == [CLIENT.record_id]
-
-
-def test_record_brought_back_while_what_replaced_it_is_being_deleted_is_made_anew_in_outlook() -> None:
-    """Deleted in Practifi, edited in Outlook, so made once more; then deleted in Outlook, and the first record is
-    restored: its person wants it. The second goes by our own doing and takes nothing with it."""
-    world = World()
-    _, event, first = a_pair(world, first=Side.SALESFORCE)
-    world.delete(Side.SALESFORCE, first)
-    world.edit(Side.GRAPH, event, subject="Edited")
-    world.settle()
-    (second,) = world.items[Side.SALESFORCE]
-    assert second != first
-    world.delete(Side.GRAPH, event)
-    world.read(Side.GRAPH)
-    assert world.journal("graph")
-    world.restore(Side.SALESFORCE, first)
-    world.settle()
-    assert list(world.items[Side.SALESFORCE]) == [first]
-    assert [one.content.subject for one in world.items[Side.GRAPH].values()] == ["Review"]
