@@ -102,13 +102,13 @@ def _run_role(need: str, build: Callable[[Config], Any], worker: str | None) -> 
     with loading():
         from concord.guard import run_app
         from concord.observing import configure_logs
-        from concord.rewriting import require_whole_if_reached
+        from concord.rewriting import require_whole_to_start
         from concord.telemetry.role import answering
 
     named = {} if worker is None else {"CONCORD_WORKER": worker}
     config = load_config(need, {**os.environ, **named})
     configure_logs(config.log_level, config.log_format)
-    require_whole_if_reached(config.broker)
+    require_whole_to_start(config.broker)
     app = build(config)
     with answering(app, config.metrics_host, config.metrics_port):
         code = run_app(app)

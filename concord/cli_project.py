@@ -34,11 +34,11 @@ def project() -> None:
     from concord.read_models.keeper import Keeper
     from concord.read_models.projector import Projector, serving
     from concord.read_models.rebuilding import model_named, rebuild_in
-    from concord.rewriting import require_whole_if_reached
+    from concord.rewriting import require_whole_to_start
 
     config = load_config()
     configure_logs(config.log_level, config.log_format)
-    require_whole_if_reached(config.broker)
+    require_whole_to_start(config.broker)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

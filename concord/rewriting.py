@@ -7,7 +7,6 @@ on: as long as the original is whole the copy is thrown away; once it is not, th
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -16,11 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import structlog
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from concord.access import REWRITTEN
-from concord.connecting import BrokerUnreachable, admin_of, consumer_of, plainly, producer_of
+from concord.connecting import admin_of, consumer_of, plainly, producer_of
 from concord.groups import asked_again, set_offsets
 from concord.reading import PATIENCE_S, Read
 from schemas.errors import ConcordError
@@ -33,22 +33,35 @@ BATCH: Final = 2_000
 # What stands in the place of records that retention had removed, until it is removed again.
 PADDING: Final = b"\x00"
 
+log: Final = structlog.get_logger(__name__)
+
+
+class NotWhole(ConcordError):
+    """Topics are being rewritten, or were when that was killed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An erasure is under way or was interrupted: not every topic is whole.",
+            "End it with the `concord erase ... --execute` that began it, then start everything again.",
+        )
+
 
 def require_whole(broker: str) -> None:
-    """Raises ConcordError while topics are being rewritten, or were when that was killed."""
+    """Raises NotWhole, and ConcordError when the broker does not say."""
     with admin_of(broker) as admin, plainly(broker):
         if any(topic.startswith(REWRITTEN) for topic in admin.list_topics()):
-            raise ConcordError(
-                "An erasure is under way or was interrupted: not every topic is whole.",
-                "End it with `concord erase --execute`, then start everything again.",
-            )
+            raise NotWhole
 
 
-def require_whole_if_reached(broker: str) -> None:
-    """The same for a process that starts, and that would go on from a topic half filled. One that does not reach the
-    broker yet waits for it by itself."""
-    with contextlib.suppress(BrokerUnreachable):
+def require_whole_to_start(broker: str) -> None:
+    """For a process that starts, and would go on from a topic half filled: raises NotWhole alone. Whatever else the
+    broker says, or that it does not answer, the process meets and waits for by itself."""
+    try:
         require_whole(broker)
+    except NotWhole:
+        raise
+    except ConcordError as error:
+        log.debug("whether an erasure is unfinished is not known", problem=error.what)
 
 
 Change = Callable[[Read], Read]

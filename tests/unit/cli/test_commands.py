@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from concord import cli
 from concord.cli import app
 from concord.config import Config
+from concord.rewriting import require_whole_to_start
 from schemas.errors import ConfigError
 from schemas.settings import READERS
 
@@ -224,3 +225,8 @@ def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert run_main(monkeypatch, "lag", environ={"CONCORD_BROKER": "127.0.0.1:1"}) == 130
     assert "Traceback" not in capsys.readouterr().err
     assert time.monotonic() - started < 5
+
+
+def test_who_starts_without_its_broker_is_not_kept_by_the_look_for_an_erasure(nobody: str) -> None:
+    """Roles wait for their broker by themselves."""
+    require_whole_to_start(nobody)
