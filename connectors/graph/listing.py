@@ -16,31 +16,34 @@ from connectors.graph import wire
 from connectors.graph.series import SINGLE_TYPE, kind_of
 from schemas.errors import Refused
 
-# Events that are kept of a window, at some 3 kB each, while the window is read. The rest is read by id.
-LISTED_MAX: Final = 5_000
+# Pages of a list, of `wire.VIEW_PAGE` events at some 3 kB each, that are kept while their window is read. What stands
+# behind them is read by id.
+PAGES_MAX: Final = 20
 
 Listed = Mapping[str, str]
 """Events as JSON, by id."""
 
 
 def list_singles(mailbox: str, start: datetime, end: datetime) -> Exchange[dict[str, str]]:
-    """The single events that start in a window, at most LISTED_MAX.
+    """The single events that start in a window, as far as PAGES_MAX pages go.
 
     A service that refuses such a list is asked for each event instead. Raises Throttled, Unavailable or AuthRejected.
     """
     listed: dict[str, str] = {}
-    reply = yield wire.list_events(mailbox, start, end)
-    while True:
+    call = wire.list_events(mailbox, start, end)
+    for _ in range(PAGES_MAX):
         try:
-            page = wire.read(reply)
+            page = wire.read((yield call))
         except Refused:
-            return listed
-        rows = page.get("value", ())
-        listed |= {row["id"]: json.dumps(row) for row in rows if row.get("id") and kind_of(row) == SINGLE_TYPE}
-        link = page.get("@odata.nextLink")
-        if not isinstance(link, str) or not rows or len(listed) >= LISTED_MAX:
-            return listed
-        reply = yield wire.view_page(link, mailbox)
+            break
+        rows, link = (page.get("value"), page.get("@odata.nextLink")) if isinstance(page, dict) else (None, None)
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict) and row.get("id") and kind_of(row) == SINGLE_TYPE:
+                listed[str(row["id"])] = json.dumps(row)
+        if not isinstance(link, str):
+            break
+        call = wire.view_page(link, mailbox)
+    return listed
 
 
 def as_listed(row: Mapping[str, Any], listed: Listed) -> dict[str, Any] | None:

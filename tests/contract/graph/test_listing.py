@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.graph_driver import Send, refusal, send_to
+from support.graph_driver import Send, refusal, reply, send_to
 from support.graph_firm import BASE, CLIENT, TOKEN, TOM, build_graph, meeting
 
 from connectors.exchange import Call, Reply, run
@@ -149,9 +149,28 @@ def test_throttled_list_has_the_read_tried_again() -> None:
 
 def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind the limit events are read by their ids; nothing is left out."""
-    monkeypatch.setattr(listing, "LISTED_MAX", 10)
+    monkeypatch.setattr(listing, "PAGES_MAX", 2)
     monkeypatch.setattr("connectors.graph.wire.VIEW_PAGE", 5)
     sim, _ = firm(30)
     reading = Reading(sim)
     assert len(reading.whole()) == 30
     assert (reading.counts[LISTED], reading.counts["/$batch"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"value": [], "@odata.nextLink": f"{BASE}/v1.0{LISTED}?$skip=0"},
+        {"value": ["?", None, {"id": "x"}, {"id": 7, "type": "singleInstance", "@odata.etag": "W"}]},
+        {"value": None},
+        ["no page"],
+    ],
+    ids=["leads back to itself", "rows without a meaning", "no rows", "no page"],
+)
+def test_list_without_sense_is_no_list(answer: Any) -> None:
+    """It spares nothing then, ends, and decides nothing."""
+    sim, _ = firm(3)
+    reading = Reading(sim, refuses=reply(200, answer))
+    assert subjects(reading.whole()) == ["M000", "M001", "M002"]
+    assert reading.counts["/$batch"] == 1
+    assert reading.counts[LISTED] <= listing.PAGES_MAX
