@@ -48,15 +48,17 @@ down: ## end what `make up` left running, if anything
 # so three at a time keep two cores busy. Tests that kill and freeze real processes on a shared machine can fail for the
 # machine's sake. What failed is run once more, alone and visibly: a test that passes only then is a fault to be found,
 # not a test to be trusted.
-SIDE_BY_SIDE = $(BIN)/python -m pytest tests --show-capture=no -n $(JOBS) --dist loadfile --no-loadscope-reorder
-LONG := "long and not soak and not deploy"
-ONCE_MORE = { echo; echo "Running once more what failed:"; $(BIN)/python -m pytest tests --show-capture=no --last-failed --last-failed-no-failures none
+PYTEST := $(BIN)/python -m pytest tests --show-capture=no
+define run_tests
+	$(PYTEST) $(1) -n $(JOBS) --dist loadfile --no-loadscope-reorder || \
+	  { echo; echo "Running once more what failed:"; $(PYTEST) $(1) --last-failed --last-failed-no-failures none; }
+endef
 
 test: setup ## run the tests, but for the long ones
-	$(SIDE_BY_SIDE) || $(ONCE_MORE); }
+	$(call run_tests)
 
 test-long: setup ## run the long tests: whole days, killed roles and brokers, the console in a browser
-	$(SIDE_BY_SIDE) -m $(LONG) || $(ONCE_MORE) -m $(LONG); }
+	$(call run_tests,-m "long and not soak and not deploy")
 
 screenshots: setup ## write every page of the console, light and dark, narrow and wide, to docs/images
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser --show-capture=no -m "long or not long"
