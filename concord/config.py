@@ -157,7 +157,9 @@ class Config(BaseSettings):
         description="how changes in Salesforce are noticed: change data capture with polls below it, or polls alone",
     )
     salesforce_poll_s: float | None = Field(
-        None, gt=0, description="time between two polls of Salesforce; 300 below change data capture, 15 alone"
+        None,
+        gt=0,
+        description="time between two polls of Salesforce; 300 below change data capture, 15 alone or with that away",
     )
     salesforce_late_s: float = Field(
         180.0,
