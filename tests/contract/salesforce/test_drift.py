@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support.salesforce_client import SalesforceClient
 from support.salesforce_driver import NAMES, Poller, build_lasting, calls_to, told
+from support.table_rows import TableRows
 
 from concord.roles.drift import NEVER, DriftCheck, take
 from concord.roles.poll import PollMeans
@@ -25,11 +26,10 @@ AT = "02:00"
 
 
 @dataclass
-class Desk:
+class Desk(TableRows):
     """A source's table and log, polls as they go, and the check beside them. `calls` are what the check asked."""
 
     org: SalesforceClient
-    rows: dict[bytes, bytes] = field(default_factory=dict)
     log: list[Change] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
@@ -53,17 +53,6 @@ class Desk:
     def poll(self) -> None:
         """One poll."""
         self.log += self.poller.poll()
-
-    def get(self, row: bytes) -> bytes | None:
-        """A row."""
-        return self.rows.get(row)
-
-    def set(self, row: bytes, value: bytes) -> None:
-        """Write a row."""
-        self.rows[row] = value
-
-    async def acknowledged(self) -> None:
-        """Everything is on the log at once."""
 
     async def _tell(self, changes: Iterable[Change]) -> None:
         self.log += changes

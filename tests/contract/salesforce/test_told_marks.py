@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from support.salesforce_client import SalesforceClient
 from support.salesforce_driver import NAMES, build_lasting, calls_to
+from support.table_rows import TableRows
 
 from concord.roles.poll import EventPoll, PollMeans
 from concord.roles.told_marks import MARK_ROW, KeptMarks, kept_marks
@@ -25,31 +26,11 @@ OVERLAP_S = 120.0
 
 
 @dataclass
-class Source:
+class Source(TableRows):
     """A source's table, and polls that read into `told`."""
 
     org: SalesforceClient
-    rows: dict[bytes, bytes] = field(default_factory=dict)
     told: list[Change] = field(default_factory=list)
-
-    def get(self, row: bytes) -> bytes | None:
-        """A row."""
-        return self.rows.get(row)
-
-    def set(self, row: bytes, value: bytes) -> None:
-        """Write a row."""
-        self.rows[row] = value
-
-    def delete(self, row: bytes) -> None:
-        """Remove a row."""
-        self.rows.pop(row, None)
-
-    def items(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Rows by prefix."""
-        return iter(sorted((row, value) for row, value in self.rows.items() if row.startswith(prefix)))
-
-    async def acknowledged(self) -> None:
-        """Everything is on the log at once."""
 
     async def _tell(self, changes: Iterable[Change]) -> None:
         self.told += changes

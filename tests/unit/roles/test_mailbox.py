@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.builders import NOW, firm_settings, graph_item, meeting
+from support.table_rows import TableRows
 
 from concord.roles import mailbox as role
 from concord.roles.mailbox import MailboxLook, Means, series_row
@@ -49,27 +50,15 @@ class Crash(Exception):
 
 
 @dataclass
-class Desk:
+class Desk(TableRows):
     """A table, a log, and what Graph answers: pages in turn, and which events exist. The process ends when so many
     changes were told."""
 
     pages: list[Page | ResyncNeeded]
     existing: set[str] = field(default_factory=set)
-    rows: dict[bytes, bytes] = field(default_factory=dict)
     log: list[Change] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     breaks_after: int = 10**9
-
-    def get(self, row: bytes) -> bytes | None:
-        """A row."""
-        return self.rows.get(row)
-
-    def set(self, row: bytes, value: bytes) -> None:
-        """Write a row."""
-        self.rows[row] = value
-
-    async def acknowledged(self) -> None:
-        """Everything is on the log at once."""
 
     def next_page(self, *_: Any, **__: Any) -> Page:
         """Stands for `read_page`."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.builders import NOW, firm_settings, graph_item
+from support.table_rows import TableRows
 
 from concord.roles.known import Owners
 from concord.roles.removals import Run
@@ -23,23 +24,11 @@ class Crash(Exception):
 
 
 @dataclass
-class Desk:
+class Desk(TableRows):
     """A table, and a log of changes. `crash_at` ends the process after so many changes."""
 
-    rows: dict[bytes, bytes] = field(default_factory=dict)
     log: list[Change] = field(default_factory=list)
     crash_at: int = 10**9
-
-    def get(self, row: bytes) -> bytes | None:
-        """A row."""
-        return self.rows.get(row)
-
-    def set(self, row: bytes, value: bytes) -> None:
-        """Write a row."""
-        self.rows[row] = value
-
-    async def acknowledged(self) -> None:
-        """Everything is on the log at once."""
 
     async def send(self, changes: Iterable[Change]) -> None:
         """Put changes on the log."""
